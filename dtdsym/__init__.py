@@ -1,0 +1,47 @@
+"""Exact audits of the Taylor root points behind an explanation of a ReLU network.
+
+The public names load on first use, so that `import dtdsym` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from dtdsym._version import __version__ as __version__
+
+_ERRORS = (
+    "BudgetSpent",
+    "DtdsymError",
+    "InputError",
+    "LoadError",
+    "NoRoot",
+    "NotExact",
+    "OnHinge",
+    "RuleError",
+    "ShapeMismatch",
+    "UnsupportedLayer",
+)
+_HOMES = {
+    "Network": "dtdsym.network.network",
+    "audit": "dtdsym.survey.run",
+    "explain": "dtdsym.relevance.train_free",
+    "from_module": "dtdsym.network.from_module",
+    "load": "dtdsym.network.load",
+    "place": "dtdsym.geometry.placement",
+    "register_rule": "dtdsym.relevance.rule",
+    "roots": "dtdsym.relevance.root",
+    **dict.fromkeys(_ERRORS, "dtdsym.errors"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public `name`, from the module that defines it; kept here, so that a name is looked up once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dtdsym' has no attribute {name!r}; it has {', '.join(_HOMES)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return [*_HOMES, "__version__"]

@@ -1,0 +1,297 @@
+"""The enclosed world: midpoint-radius float64 tensors, whole batches at once, every rounding error inside the radius.
+
+An Enclosure (mid, rad) says: the true real value lies in the real interval [mid - rad, mid + rad]. The bounds rest on
+laws 1 to 5 of rounding.py, which also says what is assumed of the machine. Overflow and NaN become rad = inf, which
+knows nothing; exact zeros stay exact, so that the sign 0 is a fact wherever it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, BoundedLayer, hull, nearest, require_subnormals, sum_error
+from dtdsym.arithmetic.tensor import Kept, fraction, read
+from dtdsym.errors import NotExact, ShapeMismatch
+
+UNDECIDED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Enclosure:
+    """The true value of each entry lies in [mid - rad, mid + rad].
+
+    mid, rad: float64 tensors of one shape and device; mid finite, rad >= 0, and rad = inf knows nothing.
+    Operators take enclosures, numbers, and exact tensors or arrays; a boolean mask as a factor selects.
+    """
+
+    mid: torch.Tensor
+    rad: torch.Tensor
+
+    __array_ufunc__ = None  # numpy arrays on the left defer to the reflected operators below
+
+    def __post_init__(self) -> None:
+        if self.mid.shape != self.rad.shape:
+            raise ShapeMismatch(f"midpoints of shape {tuple(self.mid.shape)}, radii of {tuple(self.rad.shape)}")
+        if self.mid.dtype != torch.float64 or self.rad.dtype != torch.float64:
+            raise NotExact(f"midpoints of {self.mid.dtype}, radii of {self.rad.dtype}; both must be torch.float64")
+        if not (torch.isfinite(self.mid) & (self.rad >= 0)).all():
+            raise NotExact("an enclosure needs finite midpoints and radii >= 0 (inf where nothing is known)")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of mid and of rad."""
+        return tuple(self.mid.shape)
+
+    def __len__(self) -> int:
+        return len(self.mid)
+
+    def __getitem__(self, index: Any) -> Enclosure:
+        return _made(self.mid[index], self.rad[index])
+
+    def reshape(self, *shape: int) -> Enclosure:
+        """The same entries in another shape."""
+        return _made(self.mid.reshape(shape), self.rad.reshape(shape))
+
+    def expand(self, *shape: int) -> Enclosure:
+        """The same entries broadcast to a shape."""
+        return _made(self.mid.expand(shape), self.rad.expand(shape))
+
+    def unsqueeze(self, axis: int) -> Enclosure:
+        """A new axis of length 1."""
+        return _made(self.mid.unsqueeze(axis), self.rad.unsqueeze(axis))
+
+    def swapaxes(self, first: int, second: int) -> Enclosure:
+        """Two axes exchanged."""
+        return _made(self.mid.swapaxes(first, second), self.rad.swapaxes(first, second))
+
+    def to(self, device: torch.device | str) -> Enclosure:
+        """The same enclosure on another device."""
+        return _made(self.mid.to(device), self.rad.to(device))
+
+    def __neg__(self) -> Enclosure:
+        return _made(-self.mid, self.rad)
+
+    def __abs__(self) -> Enclosure:
+        """||x| - |mid|| <= |x - mid| <= rad."""
+        return _made(self.mid.abs(), self.rad)
+
+    def __add__(self, other: Any) -> Enclosure:
+        """Radii add up, and the exact error of the sum (law 2) with them: exact sums of points stay points."""
+        right = _operand(other, self)
+        mid = self.mid + right.mid
+        error = sum_error(self.mid, right.mid, mid)
+        return _settled(mid, error.abs_().add_(self.rad + right.rad).mul_(GROW))
+
+    def __sub__(self, other: Any) -> Enclosure:
+        return self + (-_operand(other, self))
+
+    def __rsub__(self, other: Any) -> Enclosure:
+        return _operand(other, self) + (-self)
+
+    def __mul__(self, other: Any) -> Enclosure:
+        """|xy - ab| <= |a| s + r (|b| + s) for |x - a| <= r, |y - b| <= s; law 1 bounds fl(ab) - ab.
+
+        4 eta pay for the five eta/2 of these and the radius's own products. A factor 0 gives 0, exactly.
+        """
+        if _is_mask(other):
+            return ENCLOSURE.where(other, self, 0)
+        right = _operand(other, self)
+        mid = self.mid * right.mid
+        rad = self.rad * (right.mid.abs() + right.rad)
+        rad = rad.add_(self.mid.abs() * right.rad).add_(mid.abs(), alpha=UNIT).add_(4 * ETA).mul_(GROW)
+        return _settled(mid, rad.masked_fill_(self.is_zero() | right.is_zero(), 0.0))
+
+    def __truediv__(self, other: Any) -> Enclosure:
+        """For |x - a| <= r, |y - b| <= s, q = fl(a/b): x/y - q = (x - q y)/y with |y| >= |b| - s, and
+        |x - q y| <= |a - q b| + r + |q| s, where |a - q b| <= |b| (u |q| + eta/2) by law 1.
+
+        The other eta pay for the radius's own products. Where y may be 0 nothing is known.
+        """
+        right = _operand(other, self)
+        mid = self.mid / right.mid
+        size = right.mid.abs()
+        gap = size - right.rad
+        rad = (mid.abs() * UNIT).add_(2 * ETA).mul_(size).add_(mid.abs() * right.rad).add_(self.rad).add_(4 * ETA)
+        rad = rad.div_(gap).mul_(GROW).add_(4 * ETA).mul_(GROW).masked_fill_(gap <= 0, math.inf)
+        return _settled(mid, rad.masked_fill_(self.is_zero() & (gap > 0), 0.0))
+
+    def __rtruediv__(self, other: Any) -> Enclosure:
+        return _operand(other, self) / self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __ge__(self, other: Any) -> torch.Tensor:
+        return self._points() >= _operand(other, self)._points()
+
+    def __gt__(self, other: Any) -> torch.Tensor:
+        return self._points() > _operand(other, self)._points()
+
+    def __le__(self, other: Any) -> torch.Tensor:
+        return self._points() <= _operand(other, self)._points()
+
+    def __lt__(self, other: Any) -> torch.Tensor:
+        return self._points() < _operand(other, self)._points()
+
+    def _points(self) -> torch.Tensor:
+        """mid, if every entry is a point: only then is a comparison a fact."""
+        if (self.rad > 0).any():
+            raise NotExact("a comparison needs exact values, but a radius is > 0; ask `sign`, then the rationals")
+        return self.mid
+
+    def is_zero(self) -> torch.Tensor:
+        """Boolean mask: exactly zero."""
+        return (self.mid == 0) & (self.rad == 0)
+
+    def excludes_zero(self) -> torch.Tensor:
+        """Boolean mask: certainly not zero."""
+        return self.mid.abs() > self.rad
+
+    def lower(self) -> torch.Tensor:
+        """The greatest float <= mid - rad (the one below it, where TwoSum overflows)."""
+        low = self.mid - self.rad
+        error = sum_error(self.mid, -self.rad, low)
+        return torch.where(error >= 0, low, torch.nextafter(low, torch.full_like(low, -math.inf)))
+
+    def upper(self) -> torch.Tensor:
+        """The least float >= mid + rad, likewise."""
+        return -(-self).lower()
+
+
+class EnclosureArithmetic:
+    """The arithmetic protocol on enclosures; weights are converted once a device, and kept while their arrays live."""
+
+    def __init__(self) -> None:
+        self._layers: Kept[BoundedLayer] = Kept()
+
+    def lift(self, numbers: Any) -> Enclosure:
+        """Points where float64 holds the numbers, else their least enclosures. Raises NotExact for other things."""
+        return numbers if isinstance(numbers, Enclosure) else exact(numbers)
+
+    def affine(self, weight: np.ndarray, bias: np.ndarray, value: Enclosure) -> Enclosure:
+        """value @ weight.T + bias, weight (out, in), bias (out,), value (..., in); bounds: BoundedLayer."""
+        (*batch, width), (outputs, inputs) = value.shape, weight.shape
+        if width != inputs:
+            raise ShapeMismatch(f"a value of width {width} meets a weight of shape {weight.shape}; expected {inputs}")
+        device = value.mid.device
+        layer = self._layers.get((weight, bias), device, lambda: BoundedLayer.of(weight, bias, device))
+        flat = value.reshape(math.prod(batch), inputs)
+        return _settled(*layer(flat.mid, flat.rad)).reshape(*batch, outputs)
+
+    def add(self, left: Enclosure, right: Enclosure) -> Enclosure:
+        """left + right."""
+        return left + right
+
+    def relu(self, value: Enclosure) -> Enclosure:
+        """max(x, 0): itself where x >= 0, exactly 0 where x <= 0, the hull [0, upper] where the sign is undecided."""
+        mid = value.mid.clamp_min(0.0)
+        rad = torch.where(value.mid > 0, value.rad, 0.0)
+        unsure = value.mid.abs() < value.rad
+        if unsure.any():
+            high = value[unsure].upper()
+            mid[unsure], rad[unsure] = hull(torch.zeros_like(high), high)
+        return _made(mid, rad)
+
+    def maximum(self, left: Any, right: Any) -> Enclosure:
+        """max(left, right): one of them where decided, else the hull of the intervals' maxima."""
+        left, right = _operand(left, right), _operand(right, left)
+        low, high = torch.maximum(left.lower(), right.lower()), torch.maximum(left.upper(), right.upper())
+        either = _where(right.lower() >= left.upper(), right, _made(*hull(low, high)))
+        return _where(left.lower() >= right.upper(), left, either)
+
+    def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> Enclosure:
+        """yes where the decided boolean mask holds, else no; either may be a number."""
+        yes, no = _operand(yes, no), _operand(no, yes)
+        return _where(torch.as_tensor(mask, device=yes.mid.device), yes, no)
+
+    def ratio(self, numerator: Enclosure, denominator: Enclosure) -> Enclosure:
+        """numerator / denominator, and exactly 0 where the denominator is exactly 0; unknown where it may be 0."""
+        zero = denominator.is_zero()
+        return self.where(zero, 0, numerator / self.where(zero, 1, denominator))
+
+    def join(self, parts: Sequence[Enclosure]) -> Enclosure:
+        """Parts (..., k) side by side along the last axis."""
+        return _made(torch.cat([part.mid for part in parts], -1), torch.cat([part.rad for part in parts], -1))
+
+    def total(self, value: Enclosure, axis: int = -1) -> Enclosure:
+        """Sum over one axis of n entries: radii add up, and (n-1) u S with S = sum|mid| (law 3).
+
+        (n+1) u S is taken instead: where S >= 2^-1022, the surplus 2 u S >= eta pays for the underflow of this product
+        and of the last factor; below, all additions are exact. The last factor pays for n + 3 roundings (law 5).
+        """
+        n = value.shape[axis]
+        rad = value.mid.abs().sum(axis).mul_((n + 1) * UNIT).add_(value.rad.sum(axis))
+        return _settled(value.mid.sum(axis), rad.mul_(1.0 + 2 * (n + 8) * UNIT))
+
+
+ENCLOSURE = EnclosureArithmetic()
+
+
+def exact(numbers: Any) -> Enclosure:
+    """These numbers (a tensor, array, nested sequence or number), read exactly: points wherever float64 holds them."""
+    require_subnormals(everywhere=True)
+    return _lifted(numbers)
+
+
+def from_fractions(numbers: Any) -> Enclosure:
+    """The least enclosures, around the nearest floats, of a nested sequence or object array of rationals."""
+    array = np.array(numbers, dtype=object)
+    pairs = torch.tensor([nearest(fraction(number)) for number in array.flat], dtype=torch.float64)
+    mid, rad = pairs.reshape(*array.shape, 2).unbind(-1)
+    return Enclosure(mid, rad)
+
+
+def stack(parts: Sequence[Enclosure], axis: int = 0) -> Enclosure:
+    """Enclosures of one shape along a new axis."""
+    return _made(torch.stack([part.mid for part in parts], axis), torch.stack([part.rad for part in parts], axis))
+
+
+def sign(value: Enclosure) -> torch.Tensor:
+    """int8: +1, -1, 0 (exactly zero: mid = rad = 0), or UNDECIDED = 2 where the interval meets 0 and more."""
+    decided = value.excludes_zero() | value.is_zero()
+    return value.mid.sign().to(torch.int8).masked_fill_(~decided, UNDECIDED)
+
+
+def _made(mid: torch.Tensor, rad: torch.Tensor) -> Enclosure:
+    """An enclosure whose law is known to hold, so that it is not checked again."""
+    made = object.__new__(Enclosure)
+    object.__setattr__(made, "mid", mid)
+    object.__setattr__(made, "rad", rad)
+    return made
+
+
+def _settled(mid: torch.Tensor, rad: torch.Tensor) -> Enclosure:
+    """The enclosure of a computed pair: whatever overflowed, or is NaN, knows nothing (mid 0, rad inf)."""
+    require_subnormals()
+    if not math.isfinite(mid.sum() + rad.sum()):
+        lost = ~(torch.isfinite(mid) & torch.isfinite(rad))
+        mid, rad = mid.masked_fill(lost, 0.0), rad.masked_fill(lost, math.inf)
+    return _made(mid, rad)
+
+
+def _where(mask: torch.Tensor, yes: Enclosure, no: Enclosure) -> Enclosure:
+    return _made(torch.where(mask, yes.mid, no.mid), torch.where(mask, yes.rad, no.rad))
+
+
+def _lifted(numbers: Any) -> Enclosure:
+    value = read(numbers)
+    if not isinstance(value, torch.Tensor):
+        return from_fractions(value)
+    mid = value.detach().to(torch.float64, copy=True)
+    return _made(mid, torch.zeros_like(mid))
+
+
+def _operand(other: Any, like: Any) -> Enclosure:
+    """`other` as an enclosure, on the device of `like` if that is one."""
+    lifted = other if isinstance(other, Enclosure) else _lifted(other)
+    return lifted.to(like.mid.device) if isinstance(like, Enclosure) else lifted
+
+
+def _is_mask(other: Any) -> bool:
+    return isinstance(other, (np.ndarray, torch.Tensor)) and other.dtype in (torch.bool, np.dtype(bool))

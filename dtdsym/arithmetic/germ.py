@@ -1,0 +1,142 @@
+"""Germs: a point with ordered infinitesimals, x + e d_1 + e^2 d_2 + ... + e^(k+1) (1, e, e^2, ...), and the affine
+forms that hold on the open cell it lies in.
+
+A number's sign is that of its first non-zero coefficient. The last directions are the unit vectors, so a germ is
+generic: what is zero there is zero on a whole open cell. One forward pass gives the activation pattern of that cell,
+every value at x, and every pre-activation as an affine form a.x + c on the cell, all in integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from flint import fmpq, fmpz, fmpz_mat
+
+from dtdsym.arithmetic.rational import homogeneous_columns, homogeneous_matrix
+
+Row = list[Any]
+"""Integers (a_1, ..., a_d, c): the affine form a.x + c, up to a positive factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Germ:
+    """Integers (n + 1, k + d + 1): columns [x | d_1 .. d_k-1 | e_1 .. e_d | origin], the last row their denominators.
+
+    `size` is d, the dimension of the space that the germ started in. `stretch` is the factor by which d_1 was
+    multiplied to make it whole.
+    """
+
+    matrix: fmpz_mat
+    size: int
+    stretch: Any = 1
+
+    def first_zero(self) -> Any:
+        """Least t > 0 at which an entry that is not 0 at x reaches 0 along x + t d_1; None if none does."""
+        *rows, last = self.matrix.tolist()
+        scale = self.stretch * last[-1]
+        steps = [fmpq(-row[0] * scale, row[1] * last[0]) for row in rows if row[0] * row[1] < 0]
+        return min(steps, default=None)
+
+    def rows(self) -> list[Row]:
+        """The n rows without the denominators."""
+        rows: list[Row] = self.matrix.tolist()
+        rows.pop()
+        return rows
+
+    def __getitem__(self, index: tuple[Any, slice]) -> Germ:
+        """Entries of the last axis, as for arrays: germ[..., i:j]."""
+        rows = self.matrix.tolist()
+        return replace(self, matrix=fmpz_mat([*rows[:-1][index[1]], rows[-1]]))
+
+
+def germ(point: np.ndarray, *directions: np.ndarray) -> Germ:
+    """The generic germ at `point` (d,), first along `directions` (d,); all exact."""
+    size = len(point)
+    columns = homogeneous_columns(np.array([point, *directions], dtype=object)).transpose().tolist()
+    stretch = columns[1][-1] if directions else fmpz(1)
+    for column in columns[1:]:
+        column[-1] = fmpz(0)
+    unit = [[fmpz(i == j) for j in range(size + 1)] for i in range(size + 1)]
+    return Germ(fmpz_mat([*columns, *unit]).transpose(), size, stretch)
+
+
+def constant(value: np.ndarray, like: Germ) -> Germ:
+    """An exact value (n,) that does not depend on the germ's variable: its forms are constants."""
+    columns = homogeneous_columns(np.array([value], dtype=object)).transpose().tolist()
+    *entries, denominator = columns[0]
+    last = like.matrix.tolist()[-1]
+    scaled = [[entry * head for head in last] for entry in entries]
+    return replace(like, matrix=fmpz_mat([*scaled, [denominator * head for head in last]]))
+
+
+class GermArithmetic:
+    """The forward pass over germs: affine maps, sums and ReLUs by lexicographic sign."""
+
+    def affine(self, weight: np.ndarray, bias: np.ndarray, value: Germ) -> Germ:
+        """W x + b in every column, bias only where the denominator is not 0."""
+        return replace(value, matrix=homogeneous_matrix(weight, bias) * value.matrix)
+
+    def add(self, left: Germ, right: Germ) -> Germ:
+        """left + right, brought to common denominators, which differ by one factor throughout."""
+        tops, bottoms = left.matrix.tolist(), right.matrix.tolist()
+        p, q = tops[-1][-1], bottoms[-1][-1]
+        rows = [[q * a + p * b for a, b in zip(r, s, strict=True)] for r, s in zip(tops[:-1], bottoms[:-1], strict=True)]
+        return replace(left, matrix=fmpz_mat([*rows, [q * a for a in tops[-1]]]))
+
+    def relu(self, value: Germ) -> Germ:
+        """Rows of negative sign become zero."""
+        rows = value.matrix.tolist()
+        nothing = [fmpz(0)] * len(rows[-1])
+        kept = [row if lexicographic_sign(row) > 0 else nothing for row in rows[:-1]]
+        return replace(value, matrix=fmpz_mat([*kept, rows[-1]]))
+
+
+GERM = GermArithmetic()
+
+
+def lexicographic_sign(row: Sequence[Any]) -> int:
+    """Sign of the first non-zero coefficient; the origin's column, the last, has no say."""
+    for entry in row[:-1]:
+        if entry != 0:
+            return 1 if entry > 0 else -1
+    return 0
+
+
+def primitive(row: Row) -> tuple[Any, ...]:
+    """The row divided by the greatest common divisor of its entries: one name for one half-space."""
+    common = fmpz(0)
+    for entry in row:
+        common = common.gcd(entry)
+        if common == 1:
+            return tuple(row)
+    return tuple(entry // common for entry in row) if common else tuple(row)
+
+
+def is_zero(row: Row) -> bool:
+    """Whether all entries vanish."""
+    return all(entry == 0 for entry in row)
+
+
+def over(row: Row, denominator: Any) -> np.ndarray:
+    """The row's entries over a denominator, as rationals."""
+    out = np.empty(len(row), dtype=object)
+    out[:] = [fmpq(entry, denominator) for entry in row]
+    return out
+
+
+def values(rows: Sequence[Sequence[Any]], point: np.ndarray) -> list[Any]:
+    """Every form at the point, times the point's common denominator (> 0): the right signs and ratios."""
+    if not rows:
+        return []
+    column = homogeneous_columns(np.array([point], dtype=object))
+    return [entry for (entry,) in (fmpz_mat([list(row) for row in rows]) * column).tolist()]
+
+
+def slopes(rows: Sequence[Sequence[Any]], directions: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """a . u for every form (row of the result) and every integer direction u (column)."""
+    matrix = fmpz_mat([list(row[:-1]) for row in rows])
+    product: list[list[Any]] = (matrix * fmpz_mat([list(u) for u in directions]).transpose()).tolist()
+    return product

@@ -1,0 +1,168 @@
+"""The exact world: numpy object arrays of rationals (flint's fmpq), and dyadic integers where they serve.
+
+A point is made homogeneous, (N, D) with integers N and one denominator D > 0, and a layer is the integer matrix
+[[W 2^e, b 2^e], [0, 2^e]]: a whole affine map is one exact integer matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+from weakref import ref
+
+import numpy as np
+from flint import fmpq, fmpz, fmpz_mat
+
+from dtdsym.errors import NotExact, ShapeMismatch
+
+
+class Rational:
+    """The exact arithmetic. Values are numpy object arrays of rationals; the last axis is a layer's width."""
+
+    def lift(self, numbers: Any) -> np.ndarray:
+        """Floats, ints and Fractions (nested sequences or arrays of them), read exactly."""
+        array = np.asarray(numbers, dtype=object)
+        return _each(_rational, array)
+
+    def affine(self, weight: np.ndarray, bias: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """value (..., in) @ weight.T + bias, by one integer matrix product in homogeneous coordinates."""
+        flat = value.reshape(-1, value.shape[-1])
+        image = (homogeneous_matrix(weight, bias) * homogeneous_columns(flat)).tolist()
+        denominators = image.pop()
+        out = np.empty((len(flat), len(image)), dtype=object)
+        for i, row in enumerate(image):
+            out[:, i] = [fmpq(z, d) for z, d in zip(row, denominators, strict=True)]
+        return out.reshape(*value.shape[:-1], len(image))
+
+    def add(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left + right."""
+        return left + right
+
+    def relu(self, value: np.ndarray) -> np.ndarray:
+        """max(value, 0)."""
+        return self.where(value > 0, value, ZERO)
+
+    def maximum(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """max(left, right)."""
+        return self.where(left >= right, left, right)
+
+    def where(self, mask: Any, yes: Any, no: Any) -> np.ndarray:
+        """yes where mask holds, else no; plain numbers among them become rationals."""
+        return np.where(np.asarray(mask, dtype=bool), _as_objects(yes), _as_objects(no))
+
+    def ratio(self, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+        """numerator / denominator, and 0 where the denominator is 0."""
+        zero = np.asarray(denominator == 0, dtype=bool)
+        return self.where(zero, ZERO, numerator / self.where(zero, ONE, denominator))
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Parts (..., k) side by side along the last axis."""
+        return np.concatenate(parts, axis=-1)
+
+    def total(self, value: np.ndarray, axis: int = -1) -> np.ndarray:
+        """Sum over one axis."""
+        return np.asarray(value.sum(axis=axis), dtype=object)
+
+
+RATIONAL = Rational()
+ZERO, ONE = fmpq(0), fmpq(1)
+
+
+def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
+    """Exact vector (size,) from a sequence, array or tensor of numbers.
+
+    Raises ShapeMismatch if it is not a flat sequence of `size` numbers, NotExact if one of them is not finite."""
+    if hasattr(numbers, "detach"):
+        numbers = numbers.detach().double().cpu().numpy()
+    array = np.asarray(numbers, dtype=object)
+    if array.shape != (size,):
+        raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), one point without a batch dimension")
+    return _each(lambda number: _rational(number, name=name), array)
+
+
+def fractions(value: np.ndarray) -> tuple[Fraction, ...]:
+    """The public form of an exact vector (n,)."""
+    return tuple(Fraction(int(q.p), int(q.q)) for q in value)
+
+
+def exact_floats(numbers: Any, *, name: str) -> np.ndarray:
+    """float64 array equal to these numbers, exactly. Raises NotExact where float64 cannot hold one of them."""
+    array = np.asarray(numbers, dtype=object)
+    floats = np.array([float(number) for number in array.ravel()], dtype=np.float64).reshape(array.shape)
+    for number, stored in zip(array.ravel(), floats.ravel(), strict=True):
+        if np.isfinite(stored) and Fraction(number) != Fraction(float(stored)):
+            raise NotExact(f"{name}: {number!r} is not exactly a float64; weights are floats and are never rounded")
+    return floats
+
+
+def rational(numerator: Any, denominator: Any = 1) -> fmpq:
+    """Exact quotient of two integers."""
+    return fmpq(numerator, denominator)
+
+
+def _rational(number: Any, name: str = "value") -> fmpq:
+    if isinstance(number, (fmpq, fmpz)):
+        return fmpq(number)
+    try:
+        exact = Fraction(number)
+    except (ValueError, OverflowError, ZeroDivisionError, TypeError) as err:
+        raise NotExact(f"{name}: {number!r} is no finite number; expected floats, ints, Fractions or 'p/q'") from err
+    return fmpq(exact.numerator, exact.denominator)
+
+
+def _each(function: Callable[[Any], fmpq], array: np.ndarray) -> np.ndarray:
+    out = np.empty(array.shape, dtype=object)
+    out.ravel()[:] = [function(entry) for entry in array.ravel()]
+    return out
+
+
+def _as_objects(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value
+    out = np.empty((), dtype=object)
+    out[()] = _rational(value)
+    return out
+
+
+def homogeneous_columns(points: np.ndarray) -> fmpz_mat:
+    """Rationals (batch, n) as integer columns (N, D), one per point, with D > 0 the point's common denominator."""
+    columns = []
+    for point in points:
+        common = fmpz(1)
+        for q in point:
+            common = common.lcm(q.q)
+        columns.append([q.p * (common // q.q) for q in point] + [common])
+    return fmpz_mat(columns).transpose()
+
+
+class _Cache:
+    """Homogeneous integer matrices, one for each pair of weight and bias arrays, for as long as these live."""
+
+    def __init__(self) -> None:
+        self._matrices: dict[int, tuple[Any, Any, fmpz_mat]] = {}
+
+    def get(self, weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
+        """The matrix of this layer, made at the first call."""
+        found = self._matrices.get(id(weight))
+        if found is None or found[0]() is not weight or found[1]() is not bias:
+            forget = self._matrices.pop
+            gone = ref(weight, lambda _, key=id(weight): forget(key, None))
+            found = self._matrices[id(weight)] = (gone, ref(bias), _homogeneous(weight, bias))
+        return found[2]
+
+
+_CACHE = _Cache()
+
+
+def homogeneous_matrix(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
+    """[[W 2^e, b 2^e], [0, 2^e]] as integers (out + 1, in + 1), e the least that makes them whole."""
+    return _CACHE.get(weight, bias)
+
+
+def _homogeneous(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
+    rows = np.concatenate([weight, bias[:, None]], axis=1).tolist()
+    ratios = [[entry.as_integer_ratio() for entry in row] for row in rows]
+    scale = max(q for row in ratios for _, q in row)
+    integers = [[p * (scale // q) for p, q in row] for row in ratios]
+    return fmpz_mat([*integers, [0] * weight.shape[1] + [scale]])

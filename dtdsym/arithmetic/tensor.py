@@ -1,0 +1,151 @@
+"""The plain world: torch tensors, float32 or float64, on any device, rounded as torch rounds. It decides nothing.
+
+Here too: how numbers are read into tensors (exactly, or by name refused), and how converted weights are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from fractions import Fraction
+from numbers import Rational
+from typing import Any, Generic, TypeVar
+from weakref import ref
+
+import numpy as np
+import torch
+from flint import fmpq, fmpz
+
+from dtdsym.errors import NotExact
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """What was made of read-only arrays, kept for as long as all of them live.
+
+    Keyed by the arrays' ids and whatever else it depends on; an entry holds only weak references to the arrays, which
+    drop it when one of them dies. A read-only array is taken to be constant; of a writeable one nothing is kept.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[Hashable, ...], tuple[tuple[ref[np.ndarray], ...], T]] = {}
+
+    def get(self, arrays: tuple[np.ndarray, ...], other: Hashable, make: Callable[[], T]) -> T:
+        """make(), or what it gave for these very arrays and this `other` before. It must not hold the arrays."""
+        if any(array.flags.writeable for array in arrays):
+            return make()
+        key = (*(id(array) for array in arrays), other)
+        entry = self._entries.get(key)
+        if entry is None or any(r() is not a for r, a in zip(entry[0], arrays, strict=True)):
+            entry = (tuple(ref(array, lambda _: self._entries.pop(key, None)) for array in arrays), make())
+            self._entries[key] = entry
+        return entry[1]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def fraction(number: Any) -> Fraction:
+    """The rational that this number already is; nothing is rounded. Raises NotExact for anything else."""
+    if isinstance(number, fmpz):
+        return Fraction(int(number))
+    if isinstance(number, fmpq):
+        return Fraction(int(number.p), int(number.q))
+    if isinstance(number, Rational):  # Fraction, int, bool, and numpy's integers: int() leaves their overflow behind
+        return Fraction(int(number.numerator), int(number.denominator))
+    narrow = isinstance(number, np.floating) and number.itemsize <= 8
+    if (isinstance(number, float) or narrow) and math.isfinite(number):
+        return Fraction(float(number))
+    raise NotExact(f"{number!r}: expected finite floats of at most 64 bits, ints or Fractions")
+
+
+def read(numbers: Any) -> torch.Tensor | np.ndarray:
+    """The numbers unrounded: a float tensor if float64 holds each of them, else an object array of Fractions.
+
+    numbers: a tensor (returned as it stands if it is floating), an array, a nested sequence, or one number. Arrays of
+    float32 stay float32; all other dtypes widen to float64. Raises NotExact for NaN, infinity or any other type.
+    """
+    if isinstance(numbers, torch.Tensor):
+        if numbers.is_floating_point():
+            return _finite(numbers)
+        return read(numbers.cpu().numpy())
+    array = numbers if isinstance(numbers, np.ndarray) else np.array(numbers, dtype=object)
+    if array.dtype == np.float32:
+        return _finite(torch.tensor(array))
+    small = array.dtype.kind in "iu" and bool(((array <= 2**53) & (array >= -(2**53))).all())
+    if small or array.dtype.kind == "b" or (array.dtype.kind == "f" and array.dtype.itemsize <= 8):
+        return _finite(torch.tensor(array.astype(np.float64)))
+    if all(isinstance(number, float) for number in array.flat):
+        return _finite(torch.tensor([float(x) for x in array.flat], dtype=torch.float64).reshape(array.shape))
+    exact = np.empty(array.size, dtype=object)
+    exact[:] = [fraction(number) for number in array.flat]
+    return exact.reshape(array.shape)
+
+
+def _finite(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself. Raises NotExact, with the place, if an entry is NaN or infinite."""
+    bad = ~torch.isfinite(tensor)
+    if bad.any():
+        where = bad.nonzero()[0].tolist()
+        raise NotExact(f"entry {where} is {tensor[tuple(where)].item()}; every number must be finite")
+    return tensor
+
+
+class TensorArithmetic:
+    """The arithmetic protocol on plain tensors: each result is only what torch's rounding makes of it."""
+
+    def __init__(self) -> None:
+        self._weights: Kept[torch.Tensor] = Kept()
+
+    def lift(self, numbers: Any) -> torch.Tensor:
+        """Floating tensors and float32 arrays as they stand; all else as float64, Fractions rounded to nearest."""
+        value = read(numbers)
+        if isinstance(value, torch.Tensor):
+            return value
+        try:
+            return torch.tensor([float(x) for x in value.flat], dtype=torch.float64).reshape(value.shape)
+        except OverflowError as err:
+            raise NotExact("a number lies beyond the range of float64; use the rational arithmetic for it") from err
+
+    def affine(self, weight: np.ndarray, bias: np.ndarray, value: torch.Tensor) -> torch.Tensor:
+        """value (..., in) @ weight.T + bias, both converted to value's dtype and device."""
+        return torch.nn.functional.linear(value, self._like(weight, value), self._like(bias, value))
+
+    def add(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """left + right."""
+        return left + right
+
+    def relu(self, value: torch.Tensor) -> torch.Tensor:
+        """max(value, 0)."""
+        return value.clamp_min(0)
+
+    def maximum(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """max(left, right)."""
+        return torch.maximum(left, right)
+
+    def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> torch.Tensor:
+        """yes where the boolean mask holds, else no; either may be a number."""
+        device = next((side.device for side in (yes, no) if isinstance(side, torch.Tensor)), None)
+        return torch.where(torch.as_tensor(mask, device=device), yes, no)
+
+    def ratio(self, numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
+        """numerator / denominator, and 0 where the denominator is 0."""
+        zero = denominator == 0
+        return (numerator / denominator.masked_fill(zero, 1)).masked_fill(zero, 0)
+
+    def join(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Parts (..., k) side by side along the last axis."""
+        return torch.cat(list(parts), -1)
+
+    def total(self, value: torch.Tensor, axis: int = -1) -> torch.Tensor:
+        """Sum over one axis."""
+        return value.sum(axis)
+
+    def _like(self, array: np.ndarray, value: torch.Tensor) -> torch.Tensor:
+        """The exact float64 array in value's dtype and on its device; torch.tensor copies, so `array` is not held."""
+        to = (value.dtype, value.device)
+        return self._weights.get((array,), to, lambda: torch.tensor(array).to(device=value.device, dtype=value.dtype))
+
+
+TENSOR = TensorArithmetic()

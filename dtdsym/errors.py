@@ -1,0 +1,41 @@
+"""Every error that dtdsym raises on purpose: one clear line that says what was met, where, and what to do."""
+
+
+class DtdsymError(Exception):
+    """Base of all errors below; its message is one line fit for standard error."""
+
+
+class LoadError(DtdsymError):
+    """A file or module that cannot be read as a network: says what was met and how to save it so that it loads."""
+
+
+class UnsupportedLayer(LoadError):
+    """A layer or operation outside the piecewise linear ones that are understood; names it and its place."""
+
+
+class ShapeMismatch(DtdsymError):
+    """Shapes that do not chain, or an input that does not have the network's input shape."""
+
+
+class NotExact(DtdsymError):
+    """A number that is no finite rational (NaN, infinity), or a dtype that float64 cannot hold exactly."""
+
+
+class InputError(DtdsymError):
+    """Inputs that cannot be audited: unreadable, of the wrong shape, or none found above the least logit."""
+
+
+class RuleError(DtdsymError):
+    """An unknown rule, or a parameter that the rule does not take."""
+
+
+class NoRoot(DtdsymError):
+    """The neuron's pre-activation is constant along the rule's direction (w.v = 0): the rule has no root."""
+
+
+class OnHinge(DtdsymError):
+    """The function is not differentiable at the point, so it has no gradient and no linear region there."""
+
+
+class BudgetSpent(DtdsymError):
+    """A stated budget ran out before the decision; the answer is `undecided`, never a guess."""

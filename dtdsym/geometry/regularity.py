@@ -1,0 +1,117 @@
+"""Is F_l differentiable at a point? It is iff its local function there is linear, and that is decided exactly.
+
+Directions only propose a second gradient; a claim of regularity rests on hyperplanes whose bends cancel, or on the
+complete list of the local function's cones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dtdsym.arithmetic.rational import RATIONAL, fractions
+from dtdsym.geometry.budget import Meter
+from dtdsym.geometry.cell import Cell, as_cone, cell_at
+from dtdsym.geometry.search import cones_at, interior_point
+from dtdsym.network.slice import Slice
+
+PROPOSED_DIRECTIONS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Regular:
+    """F_l is differentiable at the point. `cell` holds the point, or is one of the cells that meet there.
+
+    reason: "open cell", "bends cancel" (each hyperplane's bends add up to zero) or "cones" (all listed in `cones`).
+    """
+
+    cell: Cell
+    reason: str
+    cones: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def gradient(self) -> tuple[Fraction, ...]:
+        """The gradient at the point."""
+        return self.cell.gradient
+
+
+@dataclass(frozen=True, eq=False)
+class Irregular:
+    """F_l bends at the point: two of the cells that meet there have different gradients."""
+
+    point: np.ndarray
+    cells: tuple[Cell, Cell]
+
+    @property
+    def gradients(self) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+        """The two gradients."""
+        return self.cells[0].gradient, self.cells[1].gradient
+
+    def directions(self, meter: Meter) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+        """From the point, a direction into each of the two cells: evidence that a stranger can re-check."""
+        first, second = (fractions(interior_point(as_cone(cell), meter)) for cell in self.cells)
+        return first, second
+
+
+def regularity(function: Slice, point: np.ndarray, meter: Meter) -> Regular | Irregular:
+    """Decide whether F_l is differentiable at `point` (size,), exact. Raises BudgetSpent."""
+    cell = cell_at(function, point)
+    if not cell.hinged:
+        return Regular(cell, "open cell")
+    for direction in _proposals(cell):
+        other = cell_at(function, point, direction)
+        if other.gradient != cell.gradient:
+            return Irregular(point, (cell, other))
+    if _bends_cancel(cell):
+        return Regular(cell, "bends cancel")
+    return _by_cones(point, cell, meter)
+
+
+def _proposals(cell: Cell) -> Iterator[np.ndarray]:
+    """Directions across the hinges, then fixed scattered ones: only proposals, so any choice is sound."""
+    for neuron in cell.hinged[:PROPOSED_DIRECTIONS]:
+        row = cell.rows[neuron]
+        assert row is not None
+        yield RATIONAL.lift([-entry for entry in row[:-1]])
+    rng = np.random.default_rng(0)
+    for _ in range(PROPOSED_DIRECTIONS):
+        yield RATIONAL.lift(rng.integers(-1000, 1001, size=cell.slice.size).tolist())
+
+
+def _bends_cancel(cell: Cell) -> bool:
+    """Whether all hinged neurons lie in one ReLU node, or have no say at all, and every hyperplane's bends,
+    sum of (downstream derivative) |lambda_k| over the forms lambda_k n, add up to zero. False: not known.
+
+    A neuron that is identically zero on the cell could wake beyond a hinge, so there must be none. With no
+    downstream derivative anywhere the derivatives do not depend on the hinged masks: by induction from the top
+    layer they vanish in every cone.
+    """
+    if cell.may_wake:
+        return False
+    if not any(cell.downstream[neuron] != 0 for neuron in cell.hinged):
+        return True
+    hinged = set(cell.hinged)
+    if len({cell.node_of(neuron) for neuron in hinged}) != 1:
+        return False
+    groups = [hinged.intersection(wall.neurons) for wall in cell.walls]
+    return all(_bend(cell, sorted(group)) == 0 for group in groups if group)
+
+
+def _bend(cell: Cell, neurons: list[int]) -> Any:
+    """Sum over neurons on one hyperplane, in one ReLU node, where rows have one common factor."""
+    rows = [cell.rows[neuron] for neuron in neurons]
+    lead = next(i for i, entry in enumerate(rows[0] or ()) if entry != 0)
+    return sum(cell.downstream[n] * abs(row[lead]) for n, row in zip(neurons, rows, strict=True) if row is not None)
+
+
+def _by_cones(point: np.ndarray, cell: Cell, meter: Meter) -> Regular | Irregular:
+    search = cones_at(cell.slice, point)
+    while not search.exhausted:
+        for cone in search.grow(meter):
+            if cone.gradient != cell.gradient:
+                return Irregular(point, (cell, cone))
+    return Regular(cell, "cones", tuple(search.cells))

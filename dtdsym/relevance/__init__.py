@@ -1,0 +1,1 @@
+"""Rules, the roots they imply, and the relevance they pass down."""

@@ -1,0 +1,1 @@
+"""What an audit found: for people on the terminal, for programs as JSON."""

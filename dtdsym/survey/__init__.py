@@ -1,0 +1,1 @@
+"""Which inputs, rules and layers are audited; batches, workers, resumption and tallies."""

@@ -1,0 +1,134 @@
+"""One chunk of inputs, audited: enclosures decide what they can for all roots at once, the rationals the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import torch
+
+from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, exact, sign
+from dtdsym.geometry.batch import Home
+from dtdsym.network.evaluate import evaluate
+from dtdsym.network.network import Network
+from dtdsym.relevance.root import layer_roots
+from dtdsym.relevance.rule import Rule
+from dtdsym.relevance.train_free import propagate
+from dtdsym.survey.exactly import ExactInput
+from dtdsym.survey.settings import Settings
+from dtdsym.survey.tally import Tally
+from dtdsym.survey.verdicts import count, decide_batch
+
+
+@dataclass
+class Chunk:
+    """What one chunk adds to the report: how its inputs fared, and a tally for each (rule, layer) in order."""
+
+    count: int
+    audited: int
+    below_min_logit: int
+    on_hinge: int
+    tallies: list[Tally]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How the inputs fared."""
+        names = ("count", "audited", "below_min_logit", "on_hinge")
+        return {name: getattr(self, name) for name in names}
+
+
+def audit_chunk(network: Network, settings: Settings, points: np.ndarray, rejected: int, first: int) -> Chunk:
+    """Audit inputs (k, in), float64 and exact; `first` is the number of the first. `rejected` draws came before."""
+    tallies = [Tally() for _ in settings.rules for _ in settings.layers]
+    chunk = Chunk(len(points) + rejected, 0, rejected, 0, tallies)
+    for logit, numbers in _by_logit(network, settings, points):
+        _Group(network.logit(logit), settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
+    return chunk
+
+
+def _by_logit(network: Network, settings: Settings, points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    if settings.logit is not None:
+        yield settings.logit, np.arange(len(points))
+        return
+    chosen = np.array([largest_output(network, point) for point in points], dtype=np.int64)
+    for logit in np.unique(chosen):
+        yield int(logit), np.flatnonzero(chosen == logit)
+
+
+def largest_output(network: Network, point: np.ndarray) -> int:
+    """Index of the largest exact output at a point (in,), the first of equal ones."""
+    output = network(point)
+    return max(range(len(output)), key=lambda i: (output[i], -i))
+
+
+@dataclass(eq=False)
+class _Group:
+    """Inputs of a chunk that share one explained logit; `numbers` are their places in the whole survey."""
+
+    network: Network
+    settings: Settings
+    points: np.ndarray
+    numbers: list[int]
+    exact_inputs: dict[int, ExactInput] = field(default_factory=dict)
+
+    def audit(self, chunk: Chunk) -> None:
+        values = self._values()
+        above = self._above(values)
+        regular = self._regular(values, above)
+        chunk.below_min_logit += int((~above).sum())
+        chunk.on_hinge += int((above & ~regular).sum())
+        kept = above & regular
+        chunk.audited += int(kept.sum())
+        if not kept.any():
+            return
+        if not kept.all():
+            self.points, self.numbers = self.points[kept], [n for n, k in zip(self.numbers, kept, strict=True) if k]
+            self.exact_inputs = {}
+            values = self._values()
+        homes = {layer: self._home(layer, values) for layer in self.settings.layers}
+        for tally, (rule, layer) in zip(chunk.tallies, product(self.settings.rules, self.settings.layers), strict=True):
+            self._tally(tally, rule, layer, homes[layer])
+
+    def _home(self, layer: int, values: Mapping[int, Enclosure]) -> Home:
+        return Home.at(self.network, self.network.affine(layer).source, values)
+
+    def exactly(self, index: int) -> ExactInput:
+        """The exact side of one input, made once."""
+        if index not in self.exact_inputs:
+            self.exact_inputs[index] = ExactInput(self.network, self.points[index], self.settings)
+        return self.exact_inputs[index]
+
+    def _values(self) -> Mapping[int, Enclosure]:
+        return evaluate(self.network, ENCLOSURE, {0: exact(torch.from_numpy(self.points))})
+
+    def _above(self, values: Mapping[int, Enclosure]) -> np.ndarray:
+        """Which explained logits are above the least one, exactly."""
+        excess = values[len(self.network.nodes) - 1][:, 0] - self.settings.min_logit
+        found = sign(excess).numpy()
+        least = Fraction(self.settings.min_logit)
+        return np.array([s == 1 if abs(s) == 1 else self.exactly(i).logit > least for i, s in enumerate(found)])
+
+    def _regular(self, values: Mapping[int, Enclosure], wanted: np.ndarray) -> np.ndarray:
+        """Which inputs have a gradient. One whose regularity stays undecided is kept: its roots will be undecided."""
+        decided = Home.at(self.network, 0, values).decided.numpy()
+        doubtful = [i for i in np.flatnonzero(wanted & ~decided) if self.exactly(int(i)).on_hinge(0)]
+        regular = np.ones(len(decided), dtype=bool)
+        regular[doubtful] = False
+        return regular
+
+    def _tally(self, tally: Tally, rule: Rule, layer: int, home: Home) -> None:
+        started = time.perf_counter()
+        relevances = propagate(self.network, ENCLOSURE, home.values, rule)
+        found = layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.root)
+        verdicts = decide_batch(home, found, self.settings)
+        count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), self._hinges(home), self.numbers)
+        tally.seconds += time.perf_counter() - started
+
+    def _hinges(self, home: Home) -> np.ndarray:
+        """Inputs at which F_l bends: their roots have no region to lie in."""
+        decided = home.decided.numpy()
+        return np.array([not d and self.exactly(i).on_hinge(home.start) for i, d in enumerate(decided)], dtype=bool)

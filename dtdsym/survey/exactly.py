@@ -1,0 +1,74 @@
+"""The exact side of one input: its regions, relevances and roots in rationals, made when they are first asked for."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dtdsym.arithmetic.rational import RATIONAL, fractions
+from dtdsym.errors import BudgetSpent, NoRoot, OnHinge
+from dtdsym.geometry.region import Region
+from dtdsym.network.evaluate import evaluate
+from dtdsym.network.network import Network
+from dtdsym.network.slice import Slice, bypassing
+from dtdsym.relevance.root import roots_of_layer
+from dtdsym.relevance.rule import Rule
+from dtdsym.relevance.train_free import Relevances, propagate
+from dtdsym.survey.facts import Facts, facts_of
+from dtdsym.survey.settings import Settings
+
+
+class ExactInput:
+    """One input (in,) of a one-logit network."""
+
+    def __init__(self, network: Network, point: np.ndarray, settings: Settings) -> None:
+        self.network, self.settings = network, settings
+        self.values = evaluate(network, RATIONAL, {0: RATIONAL.lift(point)})
+        self.output = self.values[len(network.nodes) - 1][0]
+        self._homes: dict[int, Region | OnHinge | BudgetSpent] = {}
+        self._relevances: dict[Rule, Relevances] = {}
+        self._roots: dict[tuple[Rule, int], list[Any]] = {}
+
+    @property
+    def logit(self) -> Fraction:
+        """The explained output."""
+        return fractions(np.array([self.output], dtype=object))[0]
+
+    def on_hinge(self, start: int) -> bool:
+        """Whether the function of node `start`'s value bends there; False where the budget leaves it undecided."""
+        return isinstance(self._home(start), OnHinge)
+
+    def facts(self, rule: Rule, layer: int, neuron: int) -> Facts:
+        """All facts about one root."""
+        start = self.network.affine(layer).source
+        root = self._layer_roots(rule, layer)[neuron]
+        home = self._home(start)
+        if isinstance(root, NoRoot):
+            return Facts("no_root", None, None, None, None)
+        bounds = self.settings.bounds(start)
+        if isinstance(home, Region):
+            return facts_of(home, self.output, root, bounds, self.settings.budget)
+        return Facts("undecided", None, None, None, None)
+
+    def _home(self, start: int) -> Region | OnHinge | BudgetSpent:
+        if start not in self._homes:
+            bypass = {node: self.values[node] for node in bypassing(self.network, start)}
+            try:
+                found: Region | OnHinge | BudgetSpent = Region(
+                    Slice(self.network, start, bypass), self.values[start], self.settings.budget
+                )
+            except (OnHinge, BudgetSpent) as reason:
+                found = reason
+            self._homes[start] = found
+        return self._homes[start]
+
+    def _layer_roots(self, rule: Rule, layer: int) -> list[Any]:
+        if (rule, layer) not in self._roots:
+            if rule not in self._relevances:
+                self._relevances[rule] = propagate(self.network, RATIONAL, self.values, rule)
+            self._roots[rule, layer] = roots_of_layer(
+                self.network, self.values, self._relevances[rule], layer, rule, self.settings.root
+            )
+        return self._roots[rule, layer]

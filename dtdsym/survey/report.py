@@ -1,0 +1,121 @@
+"""The report of an audit: counts and tallies with what they were asked of, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dtdsym.geometry.placement import VIOLATIONS
+from dtdsym.network.network import Network
+from dtdsym.relevance.rule import Rule
+from dtdsym.survey.settings import Settings
+from dtdsym.survey.tally import Tally
+
+
+@dataclass
+class InputCounts:
+    """count: inputs looked at; of these audited, not above the least logit, or on a hinge (without a gradient)."""
+
+    count: int = 0
+    audited: int = 0
+    below_min_logit: int = 0
+    on_hinge: int = 0
+
+    def merge(self, other: Mapping[str, int]) -> None:
+        """Add another's counts."""
+        for name, number in other.items():
+            setattr(self, name, getattr(self, name) + number)
+
+
+@dataclass(frozen=True)
+class RootRow:
+    """All roots of one rule at one layer."""
+
+    rule: Rule
+    layer: int
+    tally: Tally
+
+    def to_json(self, root: str) -> dict[str, Any]:
+        """The row as in the JSON report."""
+        tally = self.tally
+        counts = (
+            "equal_gradient", "equal_output", "zero_relevance", "in_domain",
+            "inputs_all_equal_gradient", "inputs_any_different_gradient", "inputs_unresolved", "on_hinge",
+        )  # fmt: skip
+        rest = tally.residuals
+        return {
+            "rule": self.rule.name,
+            "parameter": [str(value) for value in self.rule.parameters],
+            "root": root,
+            "layer": self.layer,
+            "total": tally.total,
+            "places": dict(tally.places),
+            **{name: getattr(tally, name) for name in counts},
+            "taylor_residual": {
+                "max": str(rest.maximum),
+                "max_float": float(rest.maximum),
+                "max_input": rest.input,
+                "max_neuron": rest.neuron,
+                "median": rest.median,
+            },
+            "decided_by": dict(tally.decided_by),
+            "seconds": tally.seconds,
+        }
+
+
+@dataclass
+class Report:
+    """What an audit found. source, seed: where the inputs came from. seconds: wall-clock time."""
+
+    network: Network
+    settings: Settings
+    source: str
+    seed: int | None
+    rows: list[RootRow]
+    inputs: InputCounts = field(default_factory=InputCounts)
+    seconds: float = 0.0
+
+    @property
+    def violated(self) -> bool:
+        """Whether a root lies where the Taylor identity does not reach, or does not exist."""
+        return any(row.tally.places[name] for row in self.rows for name in VIOLATIONS)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a budget ran out before some decision."""
+        return any(row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows)
+
+    @property
+    def roots(self) -> list[dict[str, Any]]:
+        """The root table, one row a rule and layer."""
+        return [row.to_json(self.settings.root) for row in self.rows]
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """Verdicts on the paper's claims; none is decided here yet."""
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report, "format": "dtdsym-report/1": counts exact, rationals as "p/q" beside a float."""
+        settings = self.settings
+        return {
+            "format": "dtdsym-report/1",
+            "network": {
+                "source": self.network.source,
+                "sha256": self.network.file_sha256 or self.network.sha256,
+                "widths": list(self.network.widths),
+                "parameters": self.network.parameters,
+            },
+            "inputs": {
+                **asdict(self.inputs),
+                "source": self.source,
+                "seed": self.seed,
+                "domain": settings.domain.name,
+                "min_logit": settings.min_logit,
+            },
+            "logit": "argmax" if settings.logit is None else settings.logit,
+            "roots": self.roots,
+            "claims": self.claims,
+            "seconds": self.seconds,
+        }

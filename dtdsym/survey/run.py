@@ -1,0 +1,153 @@
+"""The audit: chunks of inputs, one after another or on many workers, merged as they come; nothing is collected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Protocol
+
+from dtdsym.geometry.budget import Budget
+from dtdsym.network.network import Network
+from dtdsym.survey.chunk import audit_chunk
+from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
+from dtdsym.survey.journal import Journal
+from dtdsym.survey.report import InputCounts, Report, RootRow
+from dtdsym.survey.settings import Settings
+from dtdsym.survey.tally import Tally
+
+LARGEST_CHUNK = 1024
+CHUNK_NUMBERS = 1 << 20  # a chunk's roots, (inputs, neurons, coordinates), hold about this many numbers
+IN_FLIGHT = 4  # chunks that wait at the executor: enough to keep some dozen workers busy, few enough to stay small
+
+
+class Inputs(Protocol):
+    """What is audited: `count` inputs, fetched batch by batch."""
+
+    source: str
+    count: int
+
+    def batch(self, start: int, stop: int) -> Any:
+        """Inputs start to stop."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A whole audit, as sent to a worker."""
+
+    network: Network
+    settings: Settings
+    inputs: Inputs
+    size: int
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are."""
+        return -(-self.inputs.count // self.size)
+
+    def run(self, chunk: int) -> dict[str, Any]:
+        """Audit one chunk; JSON values."""
+        first = chunk * self.size
+        batch = self.inputs.batch(first, min(first + self.size, self.inputs.count))
+        done = audit_chunk(self.network, self.settings, batch.points, batch.rejected, first)
+        return {
+            "inputs": done.counts,
+            "rows": [tally.to_json() for tally in done.tallies],
+        }
+
+
+def audit(
+    network: Network,
+    inputs: Any,
+    *,
+    rules: Any = ("lrp0", "gamma:1", "w2", "zplus"),
+    logit: int | str = "argmax",
+    layers: Any = (1,),
+    root: str = "relevance",
+    domain: str = "nonnegative",
+    min_logit: float = 0.0,
+    budget: Budget | None = None,
+    engine: str = "auto",
+    executor: Executor | None = None,
+    journal: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Place every root of every rule at every layer, exactly, for all inputs.
+
+    inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
+    with parameters, as "gamma:1". layers: numbers from 1, or "all". executor: any concurrent.futures.Executor.
+    journal: file that finished chunks are written to; a run that finds it complete or in part goes on from there.
+    Raises InputError, RuleError.
+    """
+    started = time.perf_counter()
+    settings = Settings.of(
+        network, rules=rules, layers=layers, logit=logit, root=root,
+        domain=domain, min_logit=min_logit, budget=budget, engine=engine,
+    )  # fmt: skip
+    given: GivenInputs | SampledInputs = as_inputs(inputs, network)
+    job = Job(network, settings, given, chunk_size(network, settings))
+    rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.rules, settings.layers)]
+    report = Report(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
+    done = 0
+    for chunk, data in _finished(job, executor, journal):
+        report.inputs.merge(data["inputs"])
+        for row, tally in zip(rows, data["rows"], strict=True):
+            row.tally.merge(Tally.from_json(tally))
+        if progress is not None:
+            done += min((chunk + 1) * job.size, given.count) - chunk * job.size
+            progress(done, given.count)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def chunk_size(network: Network, settings: Settings) -> int:
+    """Inputs a chunk: does not depend on the machine, so that a run can be resumed anywhere."""
+    largest = max(network.affine(layer).weight.size for layer in settings.layers)
+    return max(1, min(LARGEST_CHUNK, CHUNK_NUMBERS // largest))
+
+
+def _finished(job: Job, executor: Executor | None, path: str | None) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(chunk, result), each once: first those that the journal holds, then the rest as they are done."""
+    journal = None if path is None else Journal(path, identity(job))
+    known = {} if journal is None else journal.finished
+    yield from known.items()
+    left = [chunk for chunk in range(job.chunks) if chunk not in known]
+    for chunk, data in _on_workers(job, executor, left) if executor else ((c, job.run(c)) for c in left):
+        if journal is not None:
+            journal.write(chunk, data)
+        yield chunk, data
+
+
+def _on_workers(job: Job, executor: Executor, chunks: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    waiting: dict[Future[dict[str, Any]], int] = {}
+    todo = iter(chunks)
+    while True:
+        for chunk in todo:
+            waiting[executor.submit(job.run, chunk)] = chunk
+            if len(waiting) >= IN_FLIGHT:
+                break
+        if not waiting:
+            return
+        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield waiting.pop(future), future.result()
+
+
+def identity(job: Job) -> dict[str, Any]:
+    """What a journal must agree on to be this run's: nothing that could change a single count is left out."""
+    settings = job.settings
+    return {
+        "network": job.network.sha256,
+        "inputs": job.inputs.fingerprint(),
+        "rules": [rule.label for rule in settings.rules],
+        "layers": list(settings.layers),
+        "logit": settings.logit,
+        "root": settings.root,
+        "domain": settings.domain.name,
+        "min_logit": settings.min_logit,
+        "budget": [settings.budget.seconds, settings.budget.cells],
+        "engine": settings.engine,
+        "chunk_size": job.size,
+    }

@@ -1,0 +1,90 @@
+"""What an audit was asked, as data: it goes into the report, and names a run that is to be resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from dtdsym.errors import InputError
+from dtdsym.geometry.budget import Budget
+from dtdsym.network.network import Network
+from dtdsym.relevance.rule import Rule, parse
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where inputs are allowed to lie: `low` <= x <= `high` in every coordinate; None: no bound on that side."""
+
+    name: str
+    low: Fraction | None
+    high: Fraction | None
+
+    @staticmethod
+    def parse(text: str) -> Domain:
+        """nonnegative, real, or box:LO:HI. Raises InputError."""
+        match text.split(":"):
+            case ["nonnegative"]:
+                return Domain(text, Fraction(0), None)
+            case ["real"]:
+                return Domain(text, None, None)
+            case ["box", low, high]:
+                return Domain(text, *_bounds(text, low, high))
+        raise InputError(f"domain {text!r}: expected nonnegative, real, or box:LO:HI, for example box:0:1")
+
+
+def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:
+    try:
+        bounds = Fraction(low), Fraction(high)
+    except (ValueError, ZeroDivisionError) as err:
+        raise InputError(f"domain {text!r}: LO and HI must be numbers, for example box:0:1") from err
+    if bounds[0] >= bounds[1]:
+        raise InputError(f"domain {text!r}: LO must be below HI")
+    return bounds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """rules and layers to audit, the explained logit (None: each input's largest output), and how."""
+
+    rules: tuple[Rule, ...]
+    layers: tuple[int, ...]
+    logit: int | None
+    root: str
+    domain: Domain
+    min_logit: float
+    budget: Budget
+    engine: str = "auto"
+
+    def bounds(self, start: int) -> tuple[Fraction | None, Fraction | None]:
+        """Where the value of node `start` may lie: the domain for the network's input, else [0, inf) after a ReLU."""
+        return (self.domain.low, self.domain.high) if start == 0 else (Fraction(0), None)
+
+    @staticmethod
+    def of(
+        network: Network,
+        *,
+        rules: Any = ("lrp0", "gamma:1", "w2", "zplus"),
+        layers: Any = (1,),
+        logit: int | str = "argmax",
+        root: str = "relevance",
+        domain: str = "nonnegative",
+        min_logit: float = 0.0,
+        budget: Budget | None = None,
+        engine: str = "auto",
+    ) -> Settings:
+        """Settings read from what a person writes. layers: numbers, or "all". Raises RuleError and InputError."""
+        if root not in ("relevance", "hinge"):
+            raise InputError(f"root {root!r}: expected relevance or hinge")
+        if engine not in ("auto", "exact"):
+            raise InputError(f"engine {engine!r}: expected auto or exact")
+        chosen = range(1, len(network.layers) + 1) if layers == "all" else layers
+        for layer in chosen:
+            network.affine(layer)
+        number = None if logit == "argmax" else int(logit)
+        if number is not None:
+            network.logit(number)
+        read = tuple(rule if isinstance(rule, Rule) else parse(rule) for rule in rules)
+        return Settings(
+            read, tuple(chosen), number, root, Domain.parse(domain), min_logit, budget or Budget(), engine
+        )

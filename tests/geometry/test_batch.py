@@ -1,0 +1,106 @@
+"""What enclosures decide about batches of roots is what the exact search says, hardest of all at the hinges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plane_oracle import Plane
+from strategies import layers, points_near
+
+from dtdsym.arithmetic.enclosure import ENCLOSURE, exact
+from dtdsym.geometry.batch import Home, place_batch
+from dtdsym.geometry.placement import place
+from dtdsym.network.evaluate import evaluate
+from dtdsym.network.network import sequential
+
+WIDTHS = (6, 9, 9, 1)
+
+
+def random_layers(seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+    return [
+        (torch.randn(out, size, generator=generator).tolist(), (torch.randn(out, generator=generator) / 2).tolist())
+        for size, out in shapes
+    ]
+
+
+def bisected_pairs(network, start: np.ndarray, end: np.ndarray) -> list[np.ndarray]:
+    """Neighbouring floats along the segment between which torch, in float64, sees the activation pattern change."""
+    steps = np.linspace(0, 1, 65)
+    found = []
+    for low, high in zip(steps, steps[1:], strict=False):
+        before = torch_pattern(network, start + low * (end - start))
+        while np.nextafter(low, high) < high and not np.array_equal(
+            before, torch_pattern(network, start + high * (end - start))
+        ):
+            middle = (low + high) / 2
+            if np.array_equal(before, torch_pattern(network, start + middle * (end - start))):
+                low = middle
+            else:
+                high = middle
+            if high - low < 2e-16:
+                found += [start + low * (end - start), start + high * (end - start)]
+                break
+    return found
+
+
+def torch_pattern(network, point: np.ndarray) -> np.ndarray:
+    value, signs = torch.from_numpy(point)[None], []
+    for layer in range(1, len(network.layers) + 1):
+        node = network.affine(layer)
+        value = torch.nn.functional.linear(value, torch.tensor(node.weight), torch.tensor(node.bias))
+        signs.append((value > 0).numpy().ravel())
+        value = value.relu()
+    return np.concatenate(signs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_decisions_at_points_bisected_to_adjacent_floats_are_the_exact_ones(seed):
+    network = sequential(*random_layers(seed), final_relu=False)
+    rng = np.random.default_rng(seed)
+    start, end = rng.standard_normal(6), rng.standard_normal(6)
+    points = np.array(bisected_pairs(network, start, end) or [end])
+    assert len(points) > 4
+    reference = [place(network, start, point.tolist()).name for point in points]
+    for size in (1, 3, len(points)):
+        decided = []
+        for first in range(0, len(points), size):
+            decided += decisions(network, start, points[first : first + size])
+        for mine, exact_name in zip(decided, reference, strict=True):
+            assert mine in (exact_name, None)
+
+
+def decisions(network, x: np.ndarray, roots: np.ndarray) -> list[str | None]:
+    """The batch route's answer for each root: a place, or None where it abstains."""
+    values = evaluate(network, ENCLOSURE, {0: exact(torch.from_numpy(x)[None])})
+    placed = place_batch(Home.at(network, 0, values), exact(torch.from_numpy(roots)[None]))
+    pairs = zip(placed.same_cell[0].tolist(), placed.outside[0].tolist(), strict=True)
+    return ["same_cell" if same else "outside" if outside else None for same, outside in pairs]
+
+
+@given(st.data(), layers(), st.booleans())
+@settings(max_examples=150)
+def test_the_batch_route_never_contradicts_the_oracle(data, pairs, final_relu):
+    plane = Plane(pairs, final_relu)
+    network = sequential(*pairs, final_relu=final_relu)
+    x = data.draw(points_near(plane.lines))
+    roots = data.draw(st.lists(points_near(plane.lines).filter(lambda p: p != x), min_size=1, max_size=5))
+    values = evaluate(network, ENCLOSURE, {0: ENCLOSURE.lift([list(x)])})
+    placed = place_batch(Home.at(network, 0, values), ENCLOSURE.lift([[list(root) for root in roots]]))
+    for column, root in enumerate(roots):
+        if placed.same_cell[0, column]:
+            assert plane.place(x, root) == "same_cell"
+        if placed.outside[0, column]:
+            assert plane.place(x, root) == "outside"
+
+
+def test_in_general_position_the_batch_route_decides_everything():
+    network = sequential(*random_layers(7), final_relu=False)
+    rng = np.random.default_rng(7)
+    answers = decisions(network, rng.standard_normal(6), rng.standard_normal((200, 6)))
+    assert None not in answers
+    assert {"same_cell", "outside"} >= set(answers)

@@ -1,0 +1,103 @@
+"""Every place against a brute-force oracle in the plane, and the table of what separates one place from the next."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from networks import SEPARATIONS
+from plane_oracle import Plane
+from strategies import layers, points_near
+
+from dtdsym.errors import OnHinge
+from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.placement import place
+from dtdsym.geometry.region import region
+from dtdsym.network.network import sequential
+
+
+@pytest.mark.parametrize("name", SEPARATIONS)
+def test_every_row_of_the_table_of_separations(name):
+    example = SEPARATIONS[name]
+    assert place(example.network, example.x, example.other).name == example.place
+
+
+@given(st.data(), layers(), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_places_are_the_oracles(data, pairs, final_relu):
+    plane = Plane(pairs, final_relu)
+    assume(len(plane.lines) <= 14)
+    network = sequential(*pairs, final_relu=final_relu)
+    x = data.draw(points_near(plane.lines), "x")
+    others = data.draw(st.lists(points_near(plane.lines), min_size=1, max_size=6), "others")
+    for other in [*others, x]:
+        assert named_place(network, x, other) == plane.place(x, other)
+
+
+def named_place(network, x, other):
+    try:
+        return place(network, x, other).name
+    except OnHinge:
+        return "on_hinge"
+
+
+@given(st.data(), layers(depths=(2,), widths=(2, 3)))
+@settings(max_examples=25, deadline=None)
+def test_places_in_space_are_those_of_the_plane_it_is_projected_to(data, pairs):
+    """(u, v, w) -> (u + w, v - w) is onto, so it pulls every region, closure and segment back."""
+    plane = Plane(pairs, True)
+    lifted = [([[row[0], row[1], row[0] - row[1]] for row in pairs[0][0]], pairs[0][1]), *pairs[1:]]
+    network = sequential(*lifted)
+    x, other = data.draw(points_near(plane.lines)), data.draw(points_near(plane.lines))
+    assume(x != other)
+    heights = data.draw(st.tuples(st.integers(-3, 3), st.integers(-3, 3)))
+    up = [(p[0] - h, p[1] + h, Fraction(h)) for p, h in zip((x, other), heights, strict=True)]
+    assert named_place(network, *up) == plane.place(x, other)
+
+
+def test_a_spent_budget_answers_undecided_and_loses_nothing():
+    """Six independent pairs [x_i] - [-x_i] = x_i: one region of 64 cells, bent nowhere."""
+    pairs = [[sign * (i == j) for j in range(6)] for i in range(6) for sign in (1, -1)]
+    network = sequential((pairs, [0] * 12), ([[1, -1] * 6], [100]), final_relu=False)
+    corner = [Fraction(-1)] * 6
+    home = region(network, [1] * 6, budget=Budget(cells=5))
+    with pytest.raises(Exception, match="budget of 5 cells"):
+        _ = home.cells
+    home.budget = Budget()
+    assert len(home.cells) == 64
+    assert home.graph.number_of_edges() == 6 * 32
+    assert corner in home
+
+
+def test_bends_that_cancel_are_regular_and_uncancelled_ones_are_not():
+    network = sequential(([[1, 0], [-1, 0]], [0, 0]), ([[1, -1]], [0]), final_relu=False)
+    assert place(network, (0, 1), (5, 2)).name == "same_region_segment"
+    bent = sequential(([[1, 0], [-1, 0]], [0, 0]), ([[1, -2]], [0]), final_relu=False)
+    with pytest.raises(OnHinge, match="bends at the point"):
+        place(bent, (0, 1), (5, 2))
+
+
+def test_the_evidence_of_a_connection_is_a_path_of_crossings_inside_the_region():
+    example = SEPARATIONS["same component, segment leaves it: [[x1] - [x1-x2]]"]
+    found = place(example.network, example.x, example.other)
+    assert found.path
+    for crossing in found.path:
+        assert crossing.gradient == found.gradient
+        assert crossing.point in region(example.network, example.x)
+
+
+def test_the_evidence_of_outside_is_a_different_gradient():
+    found = place(sequential(([[1]], [0])), (1,), (-1,))
+    assert found.name == "outside"
+    assert found.regularity.gradient != found.gradient
+
+
+def test_layers_above_the_first_are_placed_in_their_own_space():
+    network = sequential(([[1, 0], [1, 0]], [1, 1]), ([[1, -1]], [0]))
+    with pytest.raises(OnHinge):
+        place(network, (1, 0), (3, 3), layer=2)
+    shifted = sequential(([[1, 0], [1, 0]], [2, 1]), ([[1, -1]], [0]))
+    assert place(shifted, (1, 0), (5, 1), layer=2).name == "same_cell"
+    assert place(shifted, (1, 0), (1, 5), layer=2).name == "outside"

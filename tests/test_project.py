@@ -1,0 +1,121 @@
+"""What the repository promises before any mathematics: its commands, its names, its dependencies, its text."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+from packaging.requirements import Requirement
+
+import dtdsym
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text()
+# Letters in brackets, so that this file does not hold what it looks for.
+UNFINISHED = re.compile(rb"\b(TO[D]O|FIX[M]E)\b")
+SOMEBODYS_PATH = re.compile(rb"(?<![\w.:/~$})-])/(home|root|work|tmp|opt|Users|mnt|private)/\w")
+
+
+def run(*command: str) -> str:
+    """Standard output of a command in the repository's root; a failure shows its standard error."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def repository_files() -> list[Path]:
+    """Every file that git tracks or would track."""
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+
+
+def found(pattern: re.Pattern[bytes]) -> list[str]:
+    """Where in the repository a pattern occurs: path and the bytes met."""
+    return [
+        f"{path.relative_to(ROOT)}: {m[0]!r}"
+        for path in repository_files()
+        for m in pattern.finditer(path.read_bytes())
+    ]
+
+
+@pytest.mark.parametrize("marker", ["audit command", "test command"])
+def test_readme_holds_each_command_once_on_one_line(marker):
+    commands = re.findall(rf"^<!-- {marker} -->\n```bash\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert [len(command.splitlines()) for command in commands] == [1]
+
+
+@pytest.mark.parametrize("block", blocks("bash"))
+def test_readme_shell_block_parses(block):
+    run("bash", "-n", "-c", block)
+
+
+@pytest.mark.parametrize("block", blocks("bash"))
+def test_files_that_the_readme_names_exist(block):
+    named = [word for word in shlex.split(block, comments=True) if word.startswith(("examples/", "constraints"))]
+    assert [word for word in named if not (ROOT / word).is_file()] == []
+
+
+def test_readme_python_blocks_run_in_order():
+    assert blocks("python")
+    run(sys.executable, "-c", "\n".join(blocks("python")))
+
+
+def test_ci_runs_the_command_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text()
+    extraction = next(line for line in script.splitlines() if line.startswith("test_command="))
+    command = run("bash", "-c", f'{extraction}; printf %s "$test_command"')
+    assert command + "\n" in blocks("bash")
+    assert "pytest" in command
+
+
+def test_importing_dtdsym_loads_nothing_but_the_standard_library():
+    code = "import sys; before = set(sys.modules); import dtdsym; print(*(set(sys.modules) - before))"
+    loaded = {name.partition(".")[0] for name in run(sys.executable, "-c", code).split()}
+    assert loaded - sys.stdlib_module_names == {"dtdsym"}
+
+
+@pytest.mark.parametrize("name", dir(dtdsym))
+def test_public_name_is_defined_in_its_module(name):
+    value = getattr(dtdsym, name)
+    assert name == "__version__" or value.__module__ == dtdsym._HOMES[name]
+
+
+def test_no_public_name_hides_a_room_or_a_command_line():
+    assert {module.name for module in iter_modules(dtdsym.__path__)} & set(dir(dtdsym)) == set()
+
+
+def test_every_error_is_public():
+    tree = ast.parse((ROOT / "dtdsym" / "errors.py").read_text())
+    assert {node.name for node in tree.body if isinstance(node, ast.ClassDef)} <= set(dir(dtdsym))
+
+
+def test_unknown_name_is_an_attribute_error_that_lists_the_known_ones():
+    with pytest.raises(AttributeError, match=r"'lode'.*\bload\b"):
+        _ = dtdsym.lode
+
+
+def test_every_dependency_is_pinned_inside_its_range():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = [Requirement(text) for group in [PROJECT["dependencies"], *extras] for text in group]
+    assert [str(want) for want in wanted if not want.specifier.contains(pins[want.name])] == []
+
+
+def test_nothing_is_left_unfinished():
+    assert found(UNFINISHED) == []
+
+
+def test_no_path_of_somebodys_machine():
+    assert found(SOMEBODYS_PATH) == []
