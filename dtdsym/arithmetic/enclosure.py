@@ -99,7 +99,7 @@ class Enclosure:
 
         4 eta pay for the five eta/2 of these and the radius's own products. A factor 0 gives 0, exactly.
         """
-        if _is_mask(other):
+        if getattr(other, "dtype", None) in (torch.bool, np.dtype(bool)):
             return ENCLOSURE.where(other, self, 0)
         right = _operand(other, self)
         mid = self.mid * right.mid
@@ -126,6 +126,12 @@ class Enclosure:
 
     __radd__ = __add__
     __rmul__ = __mul__
+
+    def __eq__(self, other: object) -> torch.Tensor:  # type: ignore[override]
+        return self._points() == _operand(other, self)._points()
+
+    def __ne__(self, other: object) -> torch.Tensor:  # type: ignore[override]
+        return ~(self == other)
 
     def __ge__(self, other: Any) -> torch.Tensor:
         return self._points() >= _operand(other, self)._points()
@@ -291,7 +297,3 @@ def _operand(other: Any, like: Any) -> Enclosure:
     """`other` as an enclosure, on the device of `like` if that is one."""
     lifted = other if isinstance(other, Enclosure) else _lifted(other)
     return lifted.to(like.mid.device) if isinstance(like, Enclosure) else lifted
-
-
-def _is_mask(other: Any) -> bool:
-    return isinstance(other, (np.ndarray, torch.Tensor)) and other.dtype in (torch.bool, np.dtype(bool))

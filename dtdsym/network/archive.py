@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from dtdsym.errors import LoadError, NotExact, ShapeMismatch
-from dtdsym.network.inert import Storage, Tensor, read_pickle, shown
+from dtdsym.network.inert import Storage, Tensor, shown
+from dtdsym.network.unpickle import read_pickle
 
 MAGIC_NUMBER, PROTOCOL_VERSION = 0x1950A86A20F9469CFC6C, 1001
 _DAMAGED = "the file is damaged or cut short; save or copy it again"
@@ -42,8 +43,8 @@ def open_zip(data: bytes) -> Archive:
         archive = zipfile.ZipFile(BytesIO(data))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as err:
         raise LoadError(_DAMAGED) from err
+    folder = _folder(archive.namelist())
     names = _stored_plainly(archive, len(data))
-    folder = _folder(names)
     storages: dict[str, Storage] = {}
     root = read_pickle(BytesIO(_entry(archive, f"{folder}/data.pkl")), storages)
     order = _entry(archive, f"{folder}/byteorder") if f"{folder}/byteorder" in names else b"little"
@@ -67,7 +68,7 @@ def _stored_plainly(archive: zipfile.ZipFile, size: int) -> set[str]:
     return names
 
 
-def _folder(names: set[str]) -> str:
+def _folder(names: list[str]) -> str:
     for ending, what in _OTHER_ARCHIVES:
         if any(name.endswith(f"/{ending}") or name == ending for name in names):
             raise LoadError(
@@ -117,7 +118,9 @@ def _width(storage: Storage) -> int:
         return np.dtype(_DTYPES[kind]).itemsize
     if kind in widths:
         return widths[kind]
-    raise LoadError(f"it holds a {storage.kind}; supported are float16, bfloat16, float32 and float64; convert it first")
+    raise LoadError(
+        f"it holds a {storage.kind}; supported are float16, bfloat16, float32 and float64; convert it first"
+    )
 
 
 class Numbers:
@@ -146,7 +149,9 @@ class Numbers:
         dtype = np.dtype(self._archive.order + _DTYPES[tensor.dtype])
         content, stored = self._archive.content(tensor.storage), tensor.storage.count
         if len(content) != stored * dtype.itemsize:
-            raise LoadError(f"{name} lies in a storage of {stored} numbers, but {len(content)} bytes are there; {_DAMAGED}")
+            raise LoadError(
+                f"{name} lies in a storage of {stored} numbers, but {len(content)} bytes are there; {_DAMAGED}"
+            )
         self._claim(tensor, name)
         strides = [step * dtype.itemsize if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride, strict=True)]
         raw = np.ndarray(tensor.size, dtype, content, tensor.offset * dtype.itemsize, strides)

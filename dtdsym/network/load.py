@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from dtdsym.errors import DtdsymError, LoadError
 from dtdsym.network.archive import Archive, Numbers, open_legacy, open_zip
@@ -61,16 +62,20 @@ def _network(data: bytes, layers: Layers | None) -> Network:
     archive = _open(data)
     # Tensors may share what is stored, but a number takes at least two bytes of the file.
     numbers = Numbers(archive, most=len(data))
-    root = archive.root
-    if holds_state_dict(root):
-        return from_state_dict(root, numbers, layers)
+    module = _module(archive.root)
+    if module is None and holds_state_dict(archive.root):
+        return from_state_dict(archive.root, numbers, layers)
+    if module is None:
+        raise LoadError(f"it holds a {typename(archive.root)}, not a network; {_REMEDY}")
     if layers is not None:
-        raise LoadError(f"it holds a {typename(root)}, no state_dict; leave --layers (layers=...) away")
-    held = [root[key] for key in ("model", "state_dict") if type(root.get(key)) is Record] if type(root) is dict else []
-    record = held[0] if held else root
-    if type(record) is not Record:
-        raise LoadError(f"it holds a {typename(root)}, not a network; {_REMEDY}")
-    return rebuild(record, numbers)
+        raise LoadError("it holds a whole module, which has its own layers; leave --layers (layers=...) away")
+    return rebuild(module, numbers)
+
+
+def _module(root: Any) -> Record | None:
+    """The saved module: the object itself, or what a checkpoint holds under `model` or `state_dict`."""
+    candidates = [root.get("model"), root.get("state_dict")] if type(root) is dict else [root]
+    return next((candidate for candidate in candidates if type(candidate) is Record), None)
 
 
 def _open(data: bytes) -> Archive:

@@ -19,13 +19,10 @@ from dtdsym.network.network import Network
 
 DEEPEST, MOST_MODULES = 100, 10_000
 _IN_PYTHON = "in Python, dtdsym.from_module(module, example_input) takes any module made of supported operations"
-_HOOKS = frozenset(
-    "_backward_pre_hooks _backward_hooks _forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called "
-    "_forward_pre_hooks _forward_pre_hooks_with_kwargs _state_dict_hooks _state_dict_pre_hooks "
-    "_load_state_dict_pre_hooks _load_state_dict_post_hooks".split()
-)
 # What every torch.nn.Module carries besides its hooks.
-_COMMON = frozenset("training _parameters _buffers _non_persistent_buffers_set _is_full_backward_hook _modules".split())
+_COMMON = frozenset(
+    {"training", "_parameters", "_buffers", "_non_persistent_buffers_set", "_is_full_backward_hook", "_modules"}
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +91,14 @@ def _open(record: Record, kind: Kind, place: str, where: str) -> Module:
     state = record.state
     if type(state) is not dict or record.arguments or not all(type(key) is str for key in state):
         raise LoadError(f"{where} was not saved as torch saves a {record.kind.name}; save the network again")
-    for key in sorted(_HOOKS & state.keys()):
-        if type(state[key]) is not dict or state[key]:
-            raise UnsupportedLayer(f"{where} carries {key}, code that could change it; remove the hooks and save again")
-    for key in state:
-        if key not in _COMMON | _HOOKS | kind.fields:
+    for key, value in state.items():
+        if "_hooks" in key:
+            if type(value) is not dict or value:
+                raise UnsupportedLayer(
+                    f"{where} carries {shown(key)}, code that could change what it computes; remove its hooks and "
+                    "save again"
+                )
+        elif key not in _COMMON | kind.fields:
             raise UnsupportedLayer(
                 f"{where} carries an attribute {shown(key)!r} that a {record.kind.name} does not have and that could "
                 f"change what it computes; delete it and save again, or {_IN_PYTHON}"
@@ -107,7 +107,9 @@ def _open(record: Record, kind: Kind, place: str, where: str) -> Module:
     named = {key: _names(part) for key, part in parts.items()}
     expected = {"_parameters": set(kind.parameters), "_buffers": set(), "_modules": named["_modules"]}
     if named != expected or not kind.fields <= state.keys() or (named["_modules"] and not kind.container):
-        raise UnsupportedLayer(f"{where} does not have the fields, parameters and parts of a {record.kind.name}; {SUPPORTED}")
+        raise UnsupportedLayer(
+            f"{where} does not have the fields, parameters and parts of a {record.kind.name}; {SUPPORTED}"
+        )
     fields = {key: state[key] for key in kind.fields}
     return Module(place, fields, parts["_parameters"] or {}, parts["_modules"] or {})
 
@@ -126,7 +128,9 @@ def _linear(module: Module, rebuilder: Rebuilder) -> None:
     for key in ("weight", "bias"):
         tensor = module.parameters[key]
         if type(tensor) is not Tensor and (tensor is not None or key == "weight"):
-            raise UnsupportedLayer(f"layer {module.name!r}: its {key} is a {typename(tensor)}, not a tensor; {SUPPORTED}")
+            raise UnsupportedLayer(
+                f"layer {module.name!r}: its {key} is a {typename(tensor)}, not a tensor; {SUPPORTED}"
+            )
         arrays.append(None if tensor is None else rebuilder.numbers.read(tensor, f"layer {module.name!r}: its {key}"))
     weight, bias = arrays
     stated = (module.fields["out_features"], module.fields["in_features"])
@@ -168,9 +172,7 @@ def _nn(file: str, name: str) -> Name:
 _DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 KINDS: dict[Name, Kind] = {
     _nn("container", "Sequential"): Kind(_sequential, container=True),
-    _nn("linear", "Linear"): Kind(
-        _linear, frozenset({"in_features", "out_features"}), frozenset({"weight", "bias"})
-    ),
+    _nn("linear", "Linear"): Kind(_linear, frozenset({"in_features", "out_features"}), frozenset({"weight", "bias"})),
     _nn("activation", "ReLU"): Kind(_relu, frozenset({"inplace"})),
     _nn("flatten", "Flatten"): Kind(_flatten, frozenset({"start_dim", "end_dim"})),
     _nn("linear", "Identity"): Kind(_identity),

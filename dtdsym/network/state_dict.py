@@ -1,8 +1,8 @@
 """State dicts made into a Network. Weights alone do not define a function: layers named in order do.
 
 The layers are a list of "linear:PREFIX" (weights PREFIX.weight and, if there is one, PREFIX.bias) and "relu". They come
-from a header in the file, torch.save({"dtdsym": {"format": 1, "layers": [...]}, "state_dict": model.state_dict()}, path),
-or from the user: as such a list, as a JSON file of one, or as one of the names in SHORTHANDS.
+from a header in the file, {"dtdsym": {"format": 1, "layers": [...]}, "state_dict": model.state_dict()}, or from the
+user: as such a list, as a JSON file of one, or as one of the names in SHORTHANDS.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def _tensors(saved: Mapping[Any, Any]) -> dict[str, Tensor]:
         if key == HEADER:
             continue
         if type(key) is not str or type(value) is not Tensor:
-            raise LoadError(f"its state_dict holds a {typename(value)} under {shown(key)!r}; expected named tensors only")
+            raise LoadError(
+                f"its state_dict holds a {typename(value)} under {shown(key)!r}; expected named tensors only"
+            )
         tensors[key] = value
     return tensors
 
@@ -132,10 +134,14 @@ def _chain(steps: Sequence[str], tensors: Mapping[str, Tensor], numbers: Numbers
         elif step == "relu":
             chain.relu(f"relu {position}")
         else:
-            raise UnsupportedLayer(f"layer {position} is {shown(step)!r}; supported are relu and linear:PREFIX; {_EXPECTED}")
+            raise UnsupportedLayer(
+                f"layer {position} is {shown(step)!r}; supported are relu and linear:PREFIX; {_EXPECTED}"
+            )
     unused = [key for key in tensors if key not in used]
     if unused:
-        raise LoadError(f"its weights {shown(unused[0])!r} belong to none of the layers named; name every layer in order")
+        raise LoadError(
+            f"its weights {shown(unused[0])!r} belong to none of the layers named; name every layer in order"
+        )
     return chain.network()
 
 

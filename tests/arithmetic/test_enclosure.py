@@ -261,9 +261,13 @@ def test_points_compare_and_everything_else_refuses_to():
     assert (weights > 0).tolist() == [False, False, True]
     assert (weights <= 0).tolist() == [True, True, False]
     assert (weights < 0.1).tolist() == [True, True, False]
+    assert (weights == 0).tolist() == [False, True, False]
+    assert (weights != exact([-1, 0, 0])).tolist() == [False, False, True]
     for value, number in ((weights * 0.1, 0), (weights, Fraction(1, 10))):
         with pytest.raises(NotExact, match="exact values"):
             _ = value >= number
+        with pytest.raises(NotExact, match="exact values"):
+            _ = value != number
 
 
 def test_an_affine_map_of_the_wrong_width_is_refused():

@@ -101,9 +101,9 @@ def test_batches_and_single_rows_enclose_alike_in_any_order(order):
 
 
 def test_the_rounding_of_the_radius_itself_is_enclosed():
-    weight = [1.0] + [UNIT] * 1023
+    weight = [1.0] + [UNIT * 0.75] * 1023
     value = Enclosure(torch.zeros(3, 1024, dtype=torch.float64), torch.ones(3, 1024, dtype=torch.float64))
-    holds(ENCLOSURE.affine(np.array([weight] * 5), np.zeros(5), value), [1 + 1023 * Fraction(UNIT)] * 15)
+    holds(ENCLOSURE.affine(np.array([weight] * 5), np.zeros(5), value), [sum(map(Fraction, weight))] * 15)
 
 
 def test_radii_stay_close_to_n_u_times_the_absolute_sum():
