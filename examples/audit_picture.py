@@ -77,7 +77,10 @@ def main() -> None:
         axes = figure.add_subplot(grid[0, column])
         limit = np.abs(values).max()
         axes.imshow(
-            values.reshape(8, 8), cmap="gray_r" if column == 0 else "PRGn", vmin=0 if column == 0 else -limit, vmax=limit
+            values.reshape(8, 8),
+            cmap="gray_r" if column == 0 else "PRGn",
+            vmin=0 if column == 0 else -limit,
+            vmax=limit,
         )
         axes.set_title(title, fontsize=10)
         axes.set_xticks([])

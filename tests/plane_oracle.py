@@ -63,9 +63,7 @@ class Plane:
             if not new:
                 break
             self.lines += sorted(new)
-        self.gradients = {
-            face: forms(self.layers, sample, final_relu)[1][:2] for face, sample in self.samples.items()
-        }
+        self.gradients = {face: forms(self.layers, sample, final_relu)[1][:2] for face, sample in self.samples.items()}
 
     def _arrange(self) -> None:
         self.samples: dict[tuple[int, ...], Point] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def layers(draw, inputs: int = 2, depths=(1, 2, 3), widths=(1, 2, 3, 4)):
     weight, bias = draw(st.sampled_from(list(WEIGHTS.values()))), draw(st.sampled_from(list(BIASES.values())))
     sizes = [inputs, *(draw(st.sampled_from(widths)) for _ in range(draw(st.sampled_from(depths)) - 1)), 1]
     pairs = []
-    for size, out in zip(sizes, sizes[1:], strict=False):
+    for size, out in pairwise(sizes):
         rows = [[draw(weight) for _ in range(size)] for _ in range(out)]
         offsets = [draw(bias) for _ in range(out)]
         if out > 1:

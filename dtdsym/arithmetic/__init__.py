@@ -11,14 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class Arithmetic(Protocol):
-    """What the forward pass and the propagation rules ask of a world of values.
-
-    Besides these, values have + - * / and unary -, and exact ones compare with numbers to boolean masks.
-    """
-
-    def lift(self, numbers: Any) -> Any:
-        """The value that these exact numbers (floats, ints, Fractions; nested sequence or array) are."""
+class Forward(Protocol):
+    """What the forward pass asks of a world of values."""
 
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Any) -> Any:
         """value @ weight.T + bias. weight (out, in), bias (out,), float64 and read exactly; value (..., in)."""
@@ -28,6 +22,16 @@ class Arithmetic(Protocol):
 
     def relu(self, value: Any) -> Any:
         """max(value, 0), elementwise."""
+
+
+class Arithmetic(Forward, Protocol):
+    """What the backward pass and the propagation rules ask besides.
+
+    Values then also have + - * / and unary -, and exact ones compare with numbers to boolean masks.
+    """
+
+    def lift(self, numbers: Any) -> Any:
+        """The value that these exact numbers (floats, ints, Fractions; nested sequence or array) are."""
 
     def maximum(self, left: Any, right: Any) -> Any:
         """max(left, right), elementwise."""

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from dtdsym.arithmetic.kept import Kept
+from dtdsym.arithmetic.rational import fraction
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, BoundedLayer, hull, nearest, require_subnormals, sum_error
-from dtdsym.arithmetic.tensor import Kept, fraction, read
+from dtdsym.arithmetic.tensor import read
 from dtdsym.errors import NotExact, ShapeMismatch
 
 UNDECIDED = 2

@@ -83,7 +83,9 @@ class GermArithmetic:
         """left + right, brought to common denominators, which differ by one factor throughout."""
         tops, bottoms = left.matrix.tolist(), right.matrix.tolist()
         p, q = tops[-1][-1], bottoms[-1][-1]
-        rows = [[q * a + p * b for a, b in zip(r, s, strict=True)] for r, s in zip(tops[:-1], bottoms[:-1], strict=True)]
+        rows = [
+            [q * a + p * b for a, b in zip(r, s, strict=True)] for r, s in zip(tops[:-1], bottoms[:-1], strict=True)
+        ]
         return replace(left, matrix=fmpz_mat([*rows, [q * a for a in tops[-1]]]))
 
     def relu(self, value: Germ) -> Germ:

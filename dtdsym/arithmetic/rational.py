@@ -6,14 +6,16 @@ A point is made homogeneous, (N, D) with integers N and one denominator D > 0, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
+from numbers import Rational as ExactNumber
 from typing import Any
-from weakref import ref
 
 import numpy as np
 from flint import fmpq, fmpz, fmpz_mat
 
+from dtdsym.arithmetic.kept import Kept
 from dtdsym.errors import NotExact, ShapeMismatch
 
 
@@ -78,7 +80,20 @@ def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
     array = np.asarray(numbers, dtype=object)
     if array.shape != (size,):
         raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), one point without a batch dimension")
-    return _each(lambda number: _rational(number, name=name), array)
+    try:
+        return _each(lambda number: _rational(_written(number)), array)
+    except NotExact as err:
+        raise NotExact(f"{name}: {err}") from err
+
+
+def _written(number: Any) -> Any:
+    """A number that a person wrote out, "3/7" or "1e-6", as a Fraction; all else as it stands."""
+    if not isinstance(number, str):
+        return number
+    try:
+        return Fraction(number)
+    except (ValueError, ZeroDivisionError) as err:
+        raise NotExact(f"{number!r} is no number; expected for example '3/7', '0.25' or '1e-6'") from err
 
 
 def fractions(value: np.ndarray) -> tuple[Fraction, ...]:
@@ -101,13 +116,24 @@ def rational(numerator: Any, denominator: Any = 1) -> fmpq:
     return fmpq(numerator, denominator)
 
 
-def _rational(number: Any, name: str = "value") -> fmpq:
-    if isinstance(number, (fmpq, fmpz)):
-        return fmpq(number)
-    try:
-        exact = Fraction(number)
-    except (ValueError, OverflowError, ZeroDivisionError, TypeError) as err:
-        raise NotExact(f"{name}: {number!r} is no finite number; expected floats, ints, Fractions or 'p/q'") from err
+def fraction(number: Any) -> Fraction:
+    """The rational that this number already is; nothing is rounded. Raises NotExact for anything else."""
+    if isinstance(number, fmpz):
+        return Fraction(int(number))
+    if isinstance(number, fmpq):
+        return Fraction(int(number.p), int(number.q))
+    if isinstance(number, ExactNumber):  # Fraction, int, bool, and numpy's integers: int() leaves their overflow behind
+        return Fraction(int(number.numerator), int(number.denominator))
+    narrow = isinstance(number, np.floating) and number.itemsize <= 8
+    if (isinstance(number, float) or narrow) and math.isfinite(number):
+        return Fraction(float(number))
+    raise NotExact(f"{number!r}: expected finite floats of at most 64 bits, ints or Fractions")
+
+
+def _rational(number: Any) -> fmpq:
+    if isinstance(number, fmpq):
+        return number
+    exact = fraction(number)
     return fmpq(exact.numerator, exact.denominator)
 
 
@@ -136,28 +162,12 @@ def homogeneous_columns(points: np.ndarray) -> fmpz_mat:
     return fmpz_mat(columns).transpose()
 
 
-class _Cache:
-    """Homogeneous integer matrices, one for each pair of weight and bias arrays, for as long as these live."""
-
-    def __init__(self) -> None:
-        self._matrices: dict[int, tuple[Any, Any, fmpz_mat]] = {}
-
-    def get(self, weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
-        """The matrix of this layer, made at the first call."""
-        found = self._matrices.get(id(weight))
-        if found is None or found[0]() is not weight or found[1]() is not bias:
-            forget = self._matrices.pop
-            gone = ref(weight, lambda _, key=id(weight): forget(key, None))
-            found = self._matrices[id(weight)] = (gone, ref(bias), _homogeneous(weight, bias))
-        return found[2]
-
-
-_CACHE = _Cache()
+_MATRICES: Kept[fmpz_mat] = Kept()
 
 
 def homogeneous_matrix(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
     """[[W 2^e, b 2^e], [0, 2^e]] as integers (out + 1, in + 1), e the least that makes them whole."""
-    return _CACHE.get(weight, bias)
+    return _MATRICES.get((weight, bias), None, lambda: _homogeneous(weight, bias))
 
 
 def _homogeneous(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:

@@ -5,59 +5,15 @@ Here too: how numbers are read into tensors (exactly, or by name refused), and h
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Sequence
-from fractions import Fraction
-from numbers import Rational
-from typing import Any, Generic, TypeVar
-from weakref import ref
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from flint import fmpq, fmpz
 
+from dtdsym.arithmetic.kept import Kept
+from dtdsym.arithmetic.rational import fraction
 from dtdsym.errors import NotExact
-
-T = TypeVar("T")
-
-
-class Kept(Generic[T]):
-    """What was made of read-only arrays, kept for as long as all of them live.
-
-    Keyed by the arrays' ids and whatever else it depends on; an entry holds only weak references to the arrays, which
-    drop it when one of them dies. A read-only array is taken to be constant; of a writeable one nothing is kept.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[tuple[Hashable, ...], tuple[tuple[ref[np.ndarray], ...], T]] = {}
-
-    def get(self, arrays: tuple[np.ndarray, ...], other: Hashable, make: Callable[[], T]) -> T:
-        """make(), or what it gave for these very arrays and this `other` before. It must not hold the arrays."""
-        if any(array.flags.writeable for array in arrays):
-            return make()
-        key = (*(id(array) for array in arrays), other)
-        entry = self._entries.get(key)
-        if entry is None or any(r() is not a for r, a in zip(entry[0], arrays, strict=True)):
-            entry = (tuple(ref(array, lambda _: self._entries.pop(key, None)) for array in arrays), make())
-            self._entries[key] = entry
-        return entry[1]
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-
-def fraction(number: Any) -> Fraction:
-    """The rational that this number already is; nothing is rounded. Raises NotExact for anything else."""
-    if isinstance(number, fmpz):
-        return Fraction(int(number))
-    if isinstance(number, fmpq):
-        return Fraction(int(number.p), int(number.q))
-    if isinstance(number, Rational):  # Fraction, int, bool, and numpy's integers: int() leaves their overflow behind
-        return Fraction(int(number.numerator), int(number.denominator))
-    narrow = isinstance(number, np.floating) and number.itemsize <= 8
-    if (isinstance(number, float) or narrow) and math.isfinite(number):
-        return Fraction(float(number))
-    raise NotExact(f"{number!r}: expected finite floats of at most 64 bits, ints or Fractions")
 
 
 def read(numbers: Any) -> torch.Tensor | np.ndarray:

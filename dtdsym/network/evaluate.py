@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dtdsym.arithmetic import Arithmetic
+from dtdsym.arithmetic import Arithmetic, Forward
 from dtdsym.network.layers import Add, Affine, Input, Node, Relu, Select
 
 if TYPE_CHECKING:
     from dtdsym.network.network import Network
 
 
-def evaluate(network: Network, arithmetic: Arithmetic, feeds: Mapping[int, Any]) -> dict[int, Any]:
+def evaluate(network: Network, arithmetic: Forward, feeds: Mapping[int, Any]) -> dict[int, Any]:
     """Values of all nodes that follow from `feeds` (node id -> value); a fed node is never recomputed.
 
     Feeding {0: x} evaluates f. Feeding a layer's input, and the values that bypass it, evaluates F_l.
@@ -24,7 +24,7 @@ def evaluate(network: Network, arithmetic: Arithmetic, feeds: Mapping[int, Any])
     return values
 
 
-def _apply(node: Node, arithmetic: Arithmetic, values: Mapping[int, Any]) -> Any:
+def _apply(node: Node, arithmetic: Forward, values: Mapping[int, Any]) -> Any:
     match node:
         case Affine():
             return arithmetic.affine(node.weight, node.bias, values[node.source])

@@ -61,7 +61,7 @@ def _by_logit(network: Network, settings: Settings, points: np.ndarray) -> Itera
 
 def largest_output(network: Network, point: np.ndarray) -> int:
     """Index of the largest exact output at a point (in,), the first of equal ones."""
-    output = network(point)
+    output = network(point.tolist())
     return max(range(len(output)), key=lambda i: (output[i], -i))
 
 

@@ -85,6 +85,4 @@ class Settings:
         if number is not None:
             network.logit(number)
         read = tuple(rule if isinstance(rule, Rule) else parse(rule) for rule in rules)
-        return Settings(
-            read, tuple(chosen), number, root, Domain.parse(domain), min_logit, budget or Budget(), engine
-        )
+        return Settings(read, tuple(chosen), number, root, Domain.parse(domain), min_logit, budget or Budget(), engine)

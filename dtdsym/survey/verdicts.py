@@ -54,7 +54,9 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     residual = abs(change - ENCLOSURE.total(placed.gradient * found.displacement))
     size = torch.where(zero, 0.0, torch.where(outside & residual.excludes_zero(), residual.mid, torch.nan))
     equal = torch.where(still, 1, _is_zero(change))
-    facts = dict(zip(FACTS, (equal, _is_zero(placed.output), _within(found.roots, settings.bounds(home.start))), strict=True))
+    facts = dict(
+        zip(FACTS, (equal, _is_zero(placed.output), _within(found.roots, settings.bounds(home.start))), strict=True)
+    )
     if settings.engine == "exact":
         place, size = torch.full_like(place, OPEN), torch.full_like(size, torch.nan)
     ceiling = torch.where(zero, 0.0, residual.upper())
@@ -136,9 +138,7 @@ def _count_inputs(place: np.ndarray, tally: Tally) -> None:
     tally.inputs_all_equal_gradient += int(equal.all(1).sum())
 
 
-def _count_residuals(
-    verdicts: Verdicts, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally
-) -> None:
+def _count_residuals(verdicts: Verdicts, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally) -> None:
     sizes = verdicts.residual.copy()
     for (i, j), facts in asked.items():
         sizes[i, j] = np.nan if facts.residual is None else float(facts.residual)

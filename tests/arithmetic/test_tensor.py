@@ -12,7 +12,8 @@ from flint import fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtdsym.arithmetic.tensor import TENSOR, Kept, TensorArithmetic
+from dtdsym.arithmetic.kept import Kept
+from dtdsym.arithmetic.tensor import TENSOR, TensorArithmetic
 from dtdsym.errors import NotExact
 
 small = st.integers(-8, 8)

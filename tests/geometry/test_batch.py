@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ WIDTHS = (6, 9, 9, 1)
 
 def random_layers(seed: int):
     generator = torch.Generator().manual_seed(seed)
-    shapes = list(zip(WIDTHS, WIDTHS[1:], strict=False))
+    shapes = list(pairwise(WIDTHS))
     return [
         (torch.randn(out, size, generator=generator).tolist(), (torch.randn(out, generator=generator) / 2).tolist())
         for size, out in shapes
@@ -32,7 +34,7 @@ def bisected_pairs(network, start: np.ndarray, end: np.ndarray) -> list[np.ndarr
     """Neighbouring floats along the segment between which torch, in float64, sees the activation pattern change."""
     steps = np.linspace(0, 1, 65)
     found = []
-    for low, high in zip(steps, steps[1:], strict=False):
+    for low, high in pairwise(steps):
         before = torch_pattern(network, start + low * (end - start))
         while np.nextafter(low, high) < high and not np.array_equal(
             before, torch_pattern(network, start + high * (end - start))

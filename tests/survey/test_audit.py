@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 import torch
+from dtdsym.relevance.root import roots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import layers
@@ -17,7 +18,6 @@ from dtdsym.errors import OnHinge
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
 from dtdsym.network.network import sequential
-from dtdsym.relevance.root import roots
 from dtdsym.survey import run
 from dtdsym.survey.run import audit
 from dtdsym.survey.tally import Residuals, Tally
@@ -36,7 +36,7 @@ def trained_like(seed: int, widths=(5, 7, 6, 3)):
     return sequential(
         *[
             (torch.randn(out, size, generator=generator).tolist(), (torch.randn(out, generator=generator) / 4).tolist())
-            for size, out in zip(widths, widths[1:], strict=False)
+            for size, out in pairwise(widths)
         ],
         final_relu=False,
     )
