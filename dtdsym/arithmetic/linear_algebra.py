@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from flint import fmpz_mat
 
@@ -11,23 +13,19 @@ from dtdsym.arithmetic.rational import rational
 def pseudo_inverse(weight: np.ndarray) -> np.ndarray:
     """The Moore-Penrose inverse (in, out) of a float64 matrix (out, in) of any rank: rationals, exact.
 
-    W^+ = G^T (F^T W G^T)^-1 F^T for columns F and rows G of W that span its column and its row space.
-    Its entries are quotients of minors: some hundreds of digits at width 64, and time grows about with width^4.
-    Source: Ben-Israel and Greville, Generalized Inverses, 2003, chapter 1, Theorem 5 (MacDuffee).
+    W^+ = G^T (F^T W G^T)^-1 F^T for columns of F and rows of G that are bases of W's column and row space.
+    Its entries are quotients of minors: some hundreds of digits at width 64, some thousand at 128, where it takes
+    seconds. Source: Ben-Israel and Greville, Generalized Inverses, 2003, chapter 1, Theorem 5 (MacDuffee).
     """
     whole, scale = _integers(weight)
-    columns, rows = _pivots(whole), _pivots(whole.transpose())
-    out = np.full((weight.shape[1], weight.shape[0]), rational(0), dtype=object)
-    if not columns:
-        return out
-    entries = whole.tolist()
-    spanning_columns = fmpz_mat([[row[j] for j in columns] for row in entries]).transpose()
-    spanning_rows = fmpz_mat([entries[i] for i in rows]).transpose()
-    core = spanning_columns * whole * spanning_rows
-    inverse = (spanning_rows * core.solve(spanning_columns)).tolist()
-    for i, row in enumerate(inverse):
-        out[i] = [entry * scale for entry in row]
-    return out
+    f, g_transposed = _column_basis(whole), _column_basis(whole.transpose())
+    if f.ncols() == 0:
+        return np.full(weight.T.shape, rational(0), dtype=object)
+    core = f.transpose() * whole * g_transposed
+    solution: Any = core.solve(f.transpose())
+    numerators, denominator = solution.numer_denom()
+    inverse = np.array((g_transposed * numerators).tolist(), dtype=object).reshape(weight.T.shape)
+    return inverse * rational(scale, denominator)
 
 
 def _integers(weight: np.ndarray) -> tuple[fmpz_mat, int]:
@@ -37,8 +35,11 @@ def _integers(weight: np.ndarray) -> tuple[fmpz_mat, int]:
     return fmpz_mat([[p * (scale // q) for p, q in row] for row in ratios]), scale
 
 
-def _pivots(matrix: fmpz_mat) -> list[int]:
-    """Indices of columns that are a basis of the column space."""
+def _column_basis(matrix: fmpz_mat) -> fmpz_mat:
+    """Columns (out, rank) that are a basis of the column space: unit vectors where that is the whole space."""
+    size = matrix.nrows()
     reduced, _, rank = matrix.rref()
-    rows = reduced.tolist()[:rank]
-    return [next(j for j, entry in enumerate(row) if entry != 0) for row in rows]
+    if rank == size:
+        return fmpz_mat([[int(i == j) for j in range(size)] for i in range(size)])
+    pivots = [next(j for j, entry in enumerate(row) if entry != 0) for row in reduced.tolist()[:rank]]
+    return fmpz_mat(size, rank, [row[j] for row in matrix.tolist() for j in pivots])

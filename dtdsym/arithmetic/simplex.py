@@ -11,7 +11,7 @@ may enter the basis: there is no third outcome. Every basis is solved afresh fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,26 +63,26 @@ class System:
         return (self.matrix * column).entries(), column[self.size, 0]
 
 
-def solve(system: System, support: Iterable[int], deadline: Callable[[], None]) -> tuple[Interior | Empty, int]:
-    """The exact outcome, and how many pivots it took. support: rows thought to make up the last basis.
+def solve(system: System, support: Sequence[int], deadline: Callable[[], None]) -> Interior | Empty:
+    """The exact outcome. support: rows thought to make up the last basis; none are needed.
 
     Raises what `deadline` raises; it is called before every pivot."""
     program = _Program(system)
-    basis, amounts = _start(program, list(support))
-    pivots = stalled = 0
+    basis, amounts = _start(program, support)
+    stalled = 0
     while True:
         level = sum((program.costs[k] * y for k, y in zip(basis, amounts, strict=True)), fmpq(0))
         if level <= 0:
-            return Empty(program.multipliers(basis, amounts), fmpq(0)), pivots
+            return Empty(program.multipliers(basis, amounts), fmpq(0))
         point = program.vertex(basis)
         heights, denominator = system.heights(point)
         if all(height > 0 for height in heights):
-            return Interior(tuple(point)), pivots
+            return Interior(tuple(point))
         deadline()
         scores = [height * unit for height, unit in zip(heights, program.units, strict=True)]
         entering = _entering(scores, level * denominator * program.largest, bland=stalled > program.patience)
         step = _exchange(program, basis, amounts, entering)
-        pivots, stalled = pivots + 1, stalled + 1 if step == 0 else 0
+        stalled = stalled + 1 if step == 0 else 0
 
 
 class _Program:
@@ -130,7 +130,7 @@ class _Program:
         return fmpz_mat([self.columns[k] for k in labels])
 
 
-def _start(program: _Program, support: list[int]) -> tuple[list[int], list[fmpq]]:
+def _start(program: _Program, support: Sequence[int]) -> tuple[list[int], list[fmpq]]:
     """A feasible basis and its amounts: the supposed one if it is feasible, else one at z = 1 from the same rows."""
     basis = program.independent(*support)
     amounts = program.combination(basis, program.columns[program.z])

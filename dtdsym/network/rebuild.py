@@ -91,6 +91,20 @@ def _open(record: Record, kind: Kind, place: str, where: str) -> Module:
     state = record.state
     if type(state) is not dict or record.arguments or not all(type(key) is str for key in state):
         raise LoadError(f"{where} was not saved as torch saves a {record.kind.name}; save the network again")
+    _check_attributes(state, record.kind.name, kind, where)
+    parts = {key: state.get(key) for key in ("_parameters", "_buffers", "_modules")}
+    named = {key: _names(part) for key, part in parts.items()}
+    expected = {"_parameters": set(kind.parameters), "_buffers": set(), "_modules": named["_modules"] or set()}
+    if named != expected or not kind.fields <= state.keys() or (expected["_modules"] and not kind.container):
+        raise UnsupportedLayer(
+            f"{where} does not have the fields, parameters and parts of a {record.kind.name}; {SUPPORTED}"
+        )
+    fields = {key: state[key] for key in kind.fields}
+    return Module(place, fields, parts["_parameters"] or {}, parts["_modules"] or {})
+
+
+def _check_attributes(state: Mapping[str, Any], name: str, kind: Kind, where: str) -> None:
+    """Refuse hooks and whatever else could make an instance differ from its class."""
     for key, value in state.items():
         if "_hooks" in key:
             if type(value) is not dict or value:
@@ -100,18 +114,9 @@ def _open(record: Record, kind: Kind, place: str, where: str) -> Module:
                 )
         elif key not in _COMMON | kind.fields:
             raise UnsupportedLayer(
-                f"{where} carries an attribute {shown(key)!r} that a {record.kind.name} does not have and that could "
-                f"change what it computes; delete it and save again, or {_IN_PYTHON}"
+                f"{where} carries an attribute {shown(key)!r} that a {name} does not have and that could change what "
+                f"it computes; delete it and save again, or {_IN_PYTHON}"
             )
-    parts = {key: state.get(key) for key in ("_parameters", "_buffers", "_modules")}
-    named = {key: _names(part) for key, part in parts.items()}
-    expected = {"_parameters": set(kind.parameters), "_buffers": set(), "_modules": named["_modules"]}
-    if named != expected or not kind.fields <= state.keys() or (named["_modules"] and not kind.container):
-        raise UnsupportedLayer(
-            f"{where} does not have the fields, parameters and parts of a {record.kind.name}; {SUPPORTED}"
-        )
-    fields = {key: state[key] for key in kind.fields}
-    return Module(place, fields, parts["_parameters"] or {}, parts["_modules"] or {})
 
 
 def _names(part: Any) -> set[str] | None:

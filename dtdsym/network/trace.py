@@ -8,15 +8,18 @@ their memory share a Cell, so an in-place operation changes what all of them hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 
-from dtdsym.errors import DtdsymError, NotExact, UnsupportedLayer
-from dtdsym.network.layers import Add, Affine, Input, Node, Relu
+from dtdsym.errors import DtdsymError, LoadError, NotExact, UnsupportedLayer
+from dtdsym.network.layers import Add, Affine, Input, Node, Relu, Select
 from dtdsym.network.network import Network
 
 SUPPORTED = (
@@ -37,11 +40,11 @@ class Recording(torch.Tensor):
 
     plain: torch.Tensor
     cell: Cell
-    trace: Trace
+    recorder: Trace
 
     @staticmethod
     def __new__(cls, plain: torch.Tensor, cell: Cell, trace: Trace) -> Recording:
-        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made = torch.Tensor._make_wrapper_subclass(
             cls,
             plain.size(),
             strides=plain.stride(),
@@ -50,7 +53,7 @@ class Recording(torch.Tensor):
             layout=plain.layout,
             device=plain.device,
         )
-        made.plain, made.cell, made.trace = plain, cell, trace
+        made.plain, made.cell, made.recorder = plain, cell, trace
         return made
 
     @classmethod
@@ -58,7 +61,7 @@ class Recording(torch.Tensor):
         cls, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Every operation of torch that takes a Recording arrives here."""
-        return _recording(args, kwargs or {}).trace.perform(function, args, kwargs or {})
+        return _recording(args, kwargs or {}).recorder.perform(function, args, kwargs or {})
 
 
 class Trace:
@@ -70,7 +73,7 @@ class Trace:
         self.refusal: DtdsymError | None = None
         self._modules = {id(part): name for name, part in module.named_modules()}
         parameters = (*module.named_parameters(), *module.named_buffers())
-        self._owners = {tensor.data_ptr(): name.rpartition(".")[0] for name, tensor in parameters}
+        self._owners = {tensor.data_ptr(): name.rpartition(".")[0] for name, tensor in parameters if _dense(tensor)}
         self._arrays: dict[tuple[Any, ...], np.ndarray] = {}
         self.input = Recording(example.detach().clone(), Cell(0), self)
 
@@ -92,18 +95,18 @@ class Trace:
             raise
 
     def _perform(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording:
-        name = str(function).removeprefix("aten.").partition(".")[0]
-        record = _OPERATIONS.get(name.removesuffix("_"))
-        in_place = name.endswith("_")
-        if record is None or (in_place and not isinstance(args[0], Recording)):
-            raise self._unsupported(name, _REASONS.get(name.strip("_"), ""))
-        node = record(self, name, args, kwargs)
+        name = str(function).removeprefix("aten.").rpartition(".")[0]
+        if name not in _OPERATIONS:
+            raise self._unsupported(name, _REASONS.get(name, ""))
+        node = _OPERATIONS[name](self, name, args, kwargs)
         plain = function(*(arg.plain if isinstance(arg, Recording) else arg for arg in args), **kwargs)
-        if in_place:
+        if name in _IN_PLACE:
             args[0].cell.node = node
             return args[0]
         if not plain.ndim or len(plain) != self.batch:
-            raise self._unsupported(name, f"the batch of {self.batch} inputs becomes a tensor of {list(plain.shape)}")
+            raise self._unsupported(
+                name, f"{self.batch} samples become a tensor of shape {list(plain.shape)}; flatten each sample first"
+            )
         shared = next((arg.cell for arg in args if isinstance(arg, Recording) and _shares(arg.plain, plain)), None)
         return Recording(plain, shared or Cell(node), self)
 
@@ -118,7 +121,8 @@ class Trace:
 
     def clamp(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
         """max(z, 0), if nothing else is asked for."""
-        low, high = (*args[1:], kwargs.get("min"), kwargs.get("max"))[:2] if len(args) < 3 else args[1:3]
+        low = args[1] if len(args) > 1 else kwargs.get("min")
+        high = args[2] if len(args) > 2 else kwargs.get("max")
         if isinstance(low, torch.Tensor) or low != 0 or high is not None:
             raise self._unsupported(name, "only clamp(min=0) is a ReLU")
         return self.relu(name, args, kwargs)
@@ -148,7 +152,7 @@ class Trace:
         flat = isinstance(value, Recording) and value.ndim == 2
         if not constant or not flat or isinstance(bias, Recording) or (bias is not None and bias.ndim != 1):
             raise self._unsupported(name, "a linear map has constant weights and takes one flat vector for each sample")
-        place = self._owners.get(matrix.data_ptr()) or self._name("linear")
+        place = (_dense(matrix) and self._owners.get(matrix.data_ptr())) or self._name("linear")
         weight = self._exact(matrix, f"layer {place!r}: its weight", transpose=transpose)
         if bias is None:  # one array of zeros for one weight, so that a reused layer stays one layer
             offset = self._arrays.setdefault(("bias of", id(weight)), np.zeros(len(weight)))
@@ -158,14 +162,17 @@ class Trace:
 
     def _exact(self, tensor: torch.Tensor, what: str, *, transpose: bool = False) -> np.ndarray:
         """A private float64 copy; the same array again if this very tensor was met before and has not changed."""
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter) or tensor.layout != torch.strided:
-            raise UnsupportedLayer(f"{what} is a {type(tensor).__name__} ({tensor.layout}), not a dense tensor; {SUPPORTED}")
+        if not _dense(tensor):
+            raise UnsupportedLayer(
+                f"{what} is a {type(tensor).__name__} ({tensor.layout}), not a dense tensor; {SUPPORTED}"
+            )
         if tensor.dtype not in EXACT_DTYPES or tensor.device.type == "meta":
             raise NotExact(
                 f"{what} has dtype {tensor.dtype} on device {tensor.device}; supported are float16, bfloat16, float32 "
                 "and float64 with data; convert the module with .float()"
             )
-        made = np.array(tensor.detach().to("cpu", torch.float64).numpy().T if transpose else tensor_array(tensor), order="C")
+        wide = tensor.detach().to("cpu", torch.float64).numpy()
+        made = np.array(wide.T if transpose else wide, order="C")
         key = (tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()))
         known = self._arrays.setdefault(key, made)
         return known if np.array_equal(known, made) else made
@@ -178,3 +185,92 @@ class Trace:
     def _append(self, node: Node) -> int:
         self.nodes.append(node)
         return len(self.nodes) - 1
+
+    def _name(self, kind: str) -> str:
+        """A name for a node: the place of the layer that computes it, or of the module that does beside its `kind`."""
+        place, layer = self._caller()
+        if layer.startswith("torch.nn.modules.") and place:
+            return place
+        return f"{place}.{kind}" if place else kind
+
+    def _caller(self) -> tuple[str, str]:
+        """Place and class of the innermost module whose code is running."""
+        for frame in _frames():
+            owner = frame.f_locals.get("self")
+            if id(owner) in self._modules:
+                return self._modules[id(owner)], f"{type(owner).__module__}.{type(owner).__name__}"
+        return "", ""
+
+    def _unsupported(self, name: str, reason: str) -> UnsupportedLayer:
+        place, layer = self._caller()
+        lines = (frame for frame in _frames() if _package(frame) not in ("torch", "dtdsym"))
+        line = next((f" at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}" for frame in lines), "")
+        where = f"layer {place!r} ({layer.rpartition('.')[2]})" if place else layer.rpartition(".")[2] or "the module"
+        because = f" here: {reason}" if reason else ""
+        return UnsupportedLayer(f"{where}{line}: operation {name.strip('_')} is not supported{because}; {SUPPORTED}")
+
+
+def _frames() -> Iterator[FrameType]:
+    """The frames that run now, innermost first, up to from_module's."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") != "dtdsym.network.from_module":
+        yield frame
+        frame = frame.f_back
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _recording(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording:
+    """The first Recording among the arguments, in lists too."""
+    for arg in (*args, *kwargs.values()):
+        if isinstance(arg, Recording):
+            return arg
+        if isinstance(arg, list | tuple) and any(isinstance(entry, Recording) for entry in arg):
+            return _recording(arg, {})
+    raise LoadError("an operation of torch hides its inputs; write the forward with plain operations")
+
+
+def _dense(tensor: torch.Tensor) -> bool:
+    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
+
+
+def _shares(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _moved(node: Node, position: Mapping[int, int]) -> Node:
+    match node:
+        case Affine() | Relu():
+            return replace(node, source=position[node.source])
+        case Add():
+            return replace(node, left=position[node.left], right=position[node.right])
+        case Input():
+            return node
+        case Select():
+            raise TypeError("a Select is never recorded")
+
+
+Record = Callable[[Trace, str, Sequence[Any], Mapping[str, Any]], int]
+_RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "squeeze", "unsqueeze", "alias", "detach", "clone")
+_IN_PLACE = ("relu_", "clamp_", "clamp_min_", "add_", "dropout_")
+# torch decomposes everything else into these, except that inference mode keeps linear, dropout, reshape and flatten.
+_OPERATIONS: dict[str, Record] = {
+    **dict.fromkeys((*_RESHAPES, "dropout", "dropout_"), Trace.reshaped),
+    **dict.fromkeys(("relu", "relu_"), Trace.relu),
+    **dict.fromkeys(("clamp", "clamp_", "clamp_min", "clamp_min_"), Trace.clamp),
+    **dict.fromkeys(("add", "add_"), Trace.add),
+    "addmm": Trace.addmm,
+    "mm": Trace.mm,
+    "linear": Trace.linear,
+}
+_CUT = "it is not piecewise linear; cut before it and explain the logits"
+_DECISION = "a number computed from the input decides what the code does next"
+_REASONS = {
+    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _CUT),
+    **dict.fromkeys(("_local_scalar_dense", "is_nonzero", "item", "gt", "lt", "ge", "le", "eq", "ne"), _DECISION),
+    **dict.fromkeys(
+        ("bernoulli", "bernoulli_", "empty_like", "native_dropout", "rand_like"), "it serves to draw at random"
+    ),
+}
