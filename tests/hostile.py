@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 import zipfile
 from collections import OrderedDict
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ from dtdsym.network.archive import MAGIC_NUMBER, PROTOCOL_VERSION
 
 
 class Touch:
-    """Unpickling one with pickle would create the file at `path`."""
+    """Unpickling one with pickle would create a directory at `path`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
+        return os.mkdir, (str(self.path),)
 
 
 def save(saved: Any, path: Path, *, legacy: bool = False, protocol: int = 2) -> Path:
@@ -100,7 +102,7 @@ def mlp(*widths: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> nn.S
     """Linear layers with ReLU between them."""
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         linear = nn.Linear(inputs, outputs)
         for parameter in linear.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator)

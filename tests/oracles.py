@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
 
 import sympy
 
@@ -121,10 +120,3 @@ def train_free(layers, x, rule, parameters=(), final_relu=True):
         relevances.insert(0, tuple(sum(column) for column in columns))
     return relevances
 
-
-def widths(layers):
-    """Sizes of all layers' inputs, then of the output; raises where they do not chain."""
-    sizes = [len(layers[0][0][0]), *(len(bias) for _, bias in layers)]
-    assert all(len(weight[0]) == size for (weight, _), size in zip(layers, sizes, strict=False))
-    assert len(list(pairwise(sizes))) == len(layers)
-    return sizes

@@ -1,8 +1,9 @@
 """The exact simplex method: pivots for the systems that floats could not settle.
 
-For forms a_i.x + c_i with weights w_i > 0 it solves max t such that a_i.x + c_i >= w_i t for all i, and t <= 1, through
-the dual: min c.y + z such that sum_i y_i a_i = 0, w.y + z = 1, y >= 0, z >= 0. A basis is d + 1 independent columns of
-that dual; its y has value t, and its vertex x has a_i.x + c_i = w_i t for the rows i in the basis.
+For forms a_i.x + c_i with weights w_i > 0, on the hyperplane e.x + e_0 = 0 if there is one, it solves max t such that
+a_i.x + c_i >= w_i t for all i and t <= 1, through the dual: min c.y + e_0 u + z such that sum_i y_i a_i + u e = 0,
+w.y + z = 1, y >= 0, z >= 0. A basis is d + 1 independent columns of that dual; its amounts y, u, z have value t, and its
+vertex x is on the hyperplane with a_i.x + c_i = w_i t for the rows i in the basis.
 
 The dual has a feasible basis from the start (z = 1, y = 0), and its value falls from 1. The search ends as soon as
 t <= 0, when y are the multipliers of Empty, or x is strictly inside. Otherwise some a_i.x + c_i <= 0 < w_i t, and row i
@@ -20,6 +21,8 @@ from flint import fmpq, fmpz, fmpz_mat, nmod_mat
 
 from dtdsym.arithmetic.rational import homogeneous_columns
 
+Row = list[fmpz]
+"""Integers (a_1, ..., a_d, c): the form a.x + c."""
 PRIME = 2**61 - 1
 """Independent modulo a prime means independent; the converse only costs pivots when it fails."""
 
@@ -42,9 +45,12 @@ class Empty:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """m >= 1 integer forms (a_1, ..., a_d, c), d >= 1, a != 0. weights (m,): powers of two, the units of the rows."""
+    """m >= 1 forms in d >= 1 variables and a hyperplane, all with a != 0.
 
-    rows: list[list[fmpz]]
+    weights (m,): the unit of each row, a power of two above its |a_j|."""
+
+    rows: list[Row]
+    plane: Row | None
     weights: list[fmpz]
 
     @property
@@ -73,11 +79,11 @@ def solve(system: System, support: Sequence[int], deadline: Callable[[], None]) 
     while True:
         level = sum((program.costs[k] * y for k, y in zip(basis, amounts, strict=True)), fmpq(0))
         if level <= 0:
-            return Empty(program.multipliers(basis, amounts), fmpq(0))
+            return program.multipliers(basis, amounts)
         point = program.vertex(basis)
         heights, denominator = system.heights(point)
         if all(height > 0 for height in heights):
-            return Interior(tuple(point))
+            return Interior(point)
         deadline()
         scores = [height * unit for height, unit in zip(heights, program.units, strict=True)]
         entering = _entering(scores, level * denominator * program.largest, bland=stalled > program.patience)
@@ -86,57 +92,67 @@ def solve(system: System, support: Sequence[int], deadline: Callable[[], None]) 
 
 
 class _Program:
-    """The dual's columns by label: 0..m-1 the rows, m is z, and m + 1 + k a marker that stands in for coordinate k.
+    """The dual's columns by label: 0..m-1 are the rows, then z, then d markers, then the hyperplane.
 
-    Markers have amount 0 and leave the basis at the first chance: x_k is 0 as long as nothing bounds it."""
+    A marker stands in for a coordinate: its amount is 0, and it leaves the basis at the first chance; until then x_k is
+    0. The hyperplane's amount may have any sign, and it never leaves."""
 
     def __init__(self, system: System) -> None:
-        m, d = len(system.rows), system.size
-        self.system, self.z = system, m
+        d = system.size
+        self.z = len(system.rows)
+        self.plane = self.z + 1 + d
         self.columns = [[*row[:-1], w] for row, w in zip(system.rows, system.weights, strict=True)]
         self.columns.append([fmpz(0)] * d + [fmpz(1)])
         self.columns.extend([fmpz(i == k) for i in range(d + 1)] for k in range(d))
         self.costs = [*(row[-1] for row in system.rows), fmpz(1), *[fmpz(0)] * d]
+        if system.plane is not None:
+            self.columns.append([*system.plane[:-1], fmpz(0)])
+            self.costs.append(system.plane[-1])
         self.largest = max(system.weights)
         self.units = [self.largest // w for w in system.weights]
         self.patience = 2 * (d + 1)
 
+    def is_marker(self, label: int) -> bool:
+        """Whether the label is a marker's."""
+        return self.z < label < self.plane
+
     def independent(self, *first: int) -> list[int]:
-        """A basis that holds as many of the `first` columns as it can, in this order."""
-        order = list(dict.fromkeys([*first, *range(len(self.columns))]))
+        """A basis that holds the hyperplane and as many of the `first` columns as it can, in this order."""
+        order = list(dict.fromkeys([*range(self.plane, len(self.columns)), *first, *range(self.z, self.plane)]))
         reduced, rank = nmod_mat(self._matrix(order).transpose(), PRIME).rref()
         basis: list[int] = []
         for j, label in enumerate(order):
-            if len(basis) < rank and reduced[len(basis), j] != 0:
+            if len(basis) < rank and int(reduced[len(basis), j]) != 0:
                 basis.append(label)
         return basis
 
-    def vertex(self, basis: list[int]) -> list[fmpq]:
-        """The x (d,) with a_i.x + c_i = w_i t for the rows of the basis, t = 1 if z is in it, x_k = 0 for markers."""
+    def vertex(self, basis: list[int]) -> tuple[fmpq, ...]:
+        """The basis's x (d,); t = 1 if z is in it, x_k = 0 for markers."""
         *negative, _ = self._matrix(basis).solve(fmpz_mat([[self.costs[k]] for k in basis])).entries()
-        return [-x for x in negative]
+        return tuple(-x for x in negative)
 
-    def combination(self, basis: list[int], column: list[fmpz]) -> list[fmpq]:
-        """The amounts of the basis columns that add up to `column`."""
-        found: list[fmpq] = self._matrix(basis).transpose().solve(fmpz_mat([[entry] for entry in column])).entries()
-        return found
+    def combination(self, basis: list[int], label: int) -> list[fmpq]:
+        """The amounts of the basis's columns that add up to the column of this label."""
+        column = fmpz_mat([[entry] for entry in self.columns[label]])
+        return self._matrix(basis).transpose().solve(column).entries()
 
-    def multipliers(self, basis: list[int], amounts: list[fmpq]) -> tuple[fmpq, ...]:
-        """The amounts of all rows, (m,)."""
+    def multipliers(self, basis: list[int], amounts: list[fmpq]) -> Empty:
+        """The amounts of the rows and of the hyperplane."""
         found = dict(zip(basis, amounts, strict=True))
-        return tuple(found.get(k, fmpq(0)) for k in range(self.z))
+        return Empty(tuple(found.get(k, fmpq(0)) for k in range(self.z)), found.get(self.plane, fmpq(0)))
 
     def _matrix(self, labels: list[int]) -> fmpz_mat:
         return fmpz_mat([self.columns[k] for k in labels])
 
 
 def _start(program: _Program, support: Sequence[int]) -> tuple[list[int], list[fmpq]]:
-    """A feasible basis and its amounts: the supposed one if it is feasible, else one at z = 1 from the same rows."""
+    """A feasible basis and its amounts: the supposed one if it is feasible, else one at z = 1."""
     basis = program.independent(*support)
-    amounts = program.combination(basis, program.columns[program.z])
-    if all(y == 0 if k > program.z else y >= 0 for k, y in zip(basis, amounts, strict=True)):
+    amounts = program.combination(basis, program.z)
+    signs = {k: y for k, y in zip(basis, amounts, strict=True) if k != program.plane}
+    if all(y == 0 if program.is_marker(k) else y >= 0 for k, y in signs.items()):
         return basis, amounts
-    basis = program.independent(program.z, *support)
+    basis = program.independent(program.z, *support, *range(program.z))
     return basis, [fmpq(k == program.z) for k in basis]
 
 
@@ -151,10 +167,10 @@ def _exchange(program: _Program, basis: list[int], amounts: list[fmpq], entering
     """Pivot: `entering` takes the place of the column that bounds it first; returns its amount.
 
     Ties go to the least label, as Bland's rule wants."""
-    rates = program.combination(basis, program.columns[entering])
-    places = [p for p, k in enumerate(basis) if k > program.z and rates[p] != 0]
+    rates = program.combination(basis, entering)
+    places = [p for p, k in enumerate(basis) if program.is_marker(k) and rates[p] != 0]
     if not places:
-        places = [p for p, rate in enumerate(rates) if rate > 0]
+        places = [p for p, k in enumerate(basis) if k <= program.z and rates[p] > 0]
     leaving = min(places, key=lambda p: (amounts[p] / rates[p], basis[p]))
     step = amounts[leaving] / rates[leaving]
     amounts[:] = [y - step * rate for y, rate in zip(amounts, rates, strict=True)]

@@ -20,6 +20,8 @@ MAGIC_NUMBER, PROTOCOL_VERSION = 0x1950A86A20F9469CFC6C, 1001
 _DAMAGED = "the file is damaged or cut short; save or copy it again"
 # float16, float32 and float64 by numpy's name; a bfloat16 is the upper half of a float32.
 _DTYPES = {"half": "f2", "float": "f4", "double": "f8", "bfloat16": "u2"}
+# What zipfile raises on damaged archives: RuntimeError and its NotImplementedError for encryption and odd versions.
+_UNREADABLE = (zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError, OverflowError, struct.error)
 _ORDERS: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
 _OTHER_ARCHIVES = (
     ("constants.pkl", "a TorchScript archive, which runs code when it is read"),
@@ -41,10 +43,11 @@ def open_zip(data: bytes) -> Archive:
     """The zip format: <name>/data.pkl beside one uncompressed entry <name>/data/<key> for each storage."""
     try:
         archive = zipfile.ZipFile(BytesIO(data))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as err:
+    except _UNREADABLE as err:
         raise LoadError(_DAMAGED) from err
-    folder = _folder(archive.namelist())
+    _refuse_others(archive.namelist())
     names = _stored_plainly(archive, len(data))
+    folder = _folder(names)
     storages: dict[str, Storage] = {}
     root = read_pickle(BytesIO(_entry(archive, f"{folder}/data.pkl")), storages)
     order = _entry(archive, f"{folder}/byteorder") if f"{folder}/byteorder" in names else b"little"
@@ -68,13 +71,16 @@ def _stored_plainly(archive: zipfile.ZipFile, size: int) -> set[str]:
     return names
 
 
-def _folder(names: list[str]) -> str:
+def _refuse_others(names: list[str]) -> None:
     for ending, what in _OTHER_ARCHIVES:
         if any(name.endswith(f"/{ending}") or name == ending for name in names):
             raise LoadError(
                 f"it is {what}; save the torch.nn.Sequential itself with torch.save(model, path), "
                 "or use dtdsym.from_module(module, example_input) in Python"
             )
+
+
+def _folder(names: set[str]) -> str:
     folders = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(folders) != 1:
         raise LoadError("it is a zip archive but not one of torch.save; save the network with torch.save(model, path)")
@@ -84,7 +90,7 @@ def _folder(names: list[str]) -> str:
 def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)
-    except (KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError) as err:
+    except (KeyError, *_UNREADABLE) as err:
         raise LoadError(f"its entry {shown(name)} is missing or unreadable; {_DAMAGED}") from err
 
 

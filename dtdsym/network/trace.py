@@ -207,7 +207,7 @@ class Trace:
         line = next((f" at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}" for frame in lines), "")
         where = f"layer {place!r} ({layer.rpartition('.')[2]})" if place else layer.rpartition(".")[2] or "the module"
         because = f" here: {reason}" if reason else ""
-        return UnsupportedLayer(f"{where}{line}: operation {name.strip('_')} is not supported{because}; {SUPPORTED}")
+        return UnsupportedLayer(f"{where}{line}: operation {name} is not supported{because}; {SUPPORTED}")
 
 
 def _frames() -> Iterator[FrameType]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
-from dtdsym.relevance.train_free import propagate
+from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
@@ -54,15 +53,23 @@ def _by_logit(network: Network, settings: Settings, points: np.ndarray) -> Itera
     if settings.logit is not None:
         yield settings.logit, np.arange(len(points))
         return
-    chosen = np.array([largest_output(network, point) for point in points], dtype=np.int64)
+    chosen = largest_outputs(network, points)
     for logit in np.unique(chosen):
         yield int(logit), np.flatnonzero(chosen == logit)
 
 
-def largest_output(network: Network, point: np.ndarray) -> int:
-    """Index of the largest exact output at a point (in,), the first of equal ones."""
-    output = network(point.tolist())
-    return max(range(len(output)), key=lambda i: (output[i], -i))
+def largest_outputs(network: Network, points: np.ndarray) -> np.ndarray:
+    """Index of the largest exact output at each of the points (k, in), the first of equal ones."""
+    outputs = evaluate(network, ENCLOSURE, {0: exact(torch.from_numpy(points))})[len(network.nodes) - 1]
+    low, high = outputs.lower(), outputs.upper()
+    best = outputs.mid.argmax(1)
+    rivals = high.scatter(1, best[:, None], -torch.inf).amax(1)
+    decided = low.gather(1, best[:, None])[:, 0] > rivals
+    chosen = best.numpy()
+    for index in np.flatnonzero(~decided.numpy()):
+        output = network(points[index].tolist())
+        chosen[index] = max(range(len(output)), key=lambda i: (output[i], -i))
+    return chosen
 
 
 @dataclass(eq=False)
@@ -90,8 +97,11 @@ class _Group:
             self.exact_inputs = {}
             values = self._values()
         homes = {layer: self._home(layer, values) for layer in self.settings.layers}
-        for tally, (rule, layer) in zip(chunk.tallies, product(self.settings.rules, self.settings.layers), strict=True):
-            self._tally(tally, rule, layer, homes[layer])
+        tallies = iter(chunk.tallies)
+        for rule in self.settings.rules:
+            relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
+            for layer, home in homes.items():
+                self._tally(next(tallies), rule, layer, home, relevances)
 
     def _home(self, layer: int, values: Mapping[int, Enclosure]) -> Home:
         return Home.at(self.network, self.network.affine(layer).source, values)
@@ -120,9 +130,8 @@ class _Group:
         regular[doubtful] = False
         return regular
 
-    def _tally(self, tally: Tally, rule: Rule, layer: int, home: Home) -> None:
+    def _tally(self, tally: Tally, rule: Rule, layer: int, home: Home, relevances: Relevances) -> None:
         started = time.perf_counter()
-        relevances = propagate(self.network, ENCLOSURE, home.values, rule)
         found = layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.root)
         verdicts = decide_batch(home, found, self.settings)
         count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), self._hinges(home), self.numbers)

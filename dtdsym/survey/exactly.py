@@ -67,7 +67,8 @@ class ExactInput:
     def _layer_roots(self, rule: Rule, layer: int) -> list[Any]:
         if (rule, layer) not in self._roots:
             if rule not in self._relevances:
-                self._relevances[rule] = propagate(self.network, RATIONAL, self.values, rule)
+                start = self.settings.lowest(self.network)
+                self._relevances[rule] = propagate(self.network, RATIONAL, self.values, rule, start)
             self._roots[rule, layer] = roots_of_layer(
                 self.network, self.values, self._relevances[rule], layer, rule, self.settings.root
             )

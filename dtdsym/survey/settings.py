@@ -60,6 +60,10 @@ class Settings:
         """Where the value of node `start` may lie: the domain for the network's input, else [0, inf) after a ReLU."""
         return (self.domain.low, self.domain.high) if start == 0 else (Fraction(0), None)
 
+    def lowest(self, network: Network) -> int:
+        """Id of the lowest audited layer's node: relevance is not needed below its output."""
+        return network.layers[min(self.layers) - 1]
+
     @staticmethod
     def of(
         network: Network,

@@ -50,8 +50,10 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     for name, mask in (("no_root", missing), ("degenerate", still), ("same_cell", same), ("outside", outside)):
         place[mask] = PLACES.index(name)
     change = output - placed.output
+    along = ENCLOSURE.total(placed.gradient * found.displacement)
+    residual = abs(change - along)
+    change = ENCLOSURE.where(same, along, change)  # equal by theorem, and the sharper of the two
     zero = still | same
-    residual = abs(change - ENCLOSURE.total(placed.gradient * found.displacement))
     size = torch.where(zero, 0.0, torch.where(outside & residual.excludes_zero(), residual.mid, torch.nan))
     equal = torch.where(still, 1, _is_zero(change))
     facts = dict(

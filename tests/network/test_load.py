@@ -231,9 +231,14 @@ STATE_DICT_REFUSALS = {
     "unknown step": (dict(mlp(2, 2).state_dict()), ["linear:0", "tanh"], UnsupportedLayer, "layer 2 is 'tanh'"),
     "linear without prefix": (dict(mlp(2, 2).state_dict()), ["linear"], UnsupportedLayer, "layer 1 is 'linear'"),
     "not a list": (dict(mlp(2, 2).state_dict()), {"linear:0": 1}, LoadError, "no list of layer names"),
-    "missing weights": (dict(mlp(2, 2).state_dict()), ["linear:1"], LoadError, "no '1.weight'; it has 0.weight, 0.bias"),
+    "missing weights": (
+        dict(mlp(2, 2).state_dict()),
+        ["linear:1"],
+        LoadError,
+        "no '1.weight'; it has 0.weight, 0.bias",
+    ),
     "forgotten weights": (dict(mlp(2, 2, 2).state_dict()), ["linear:0"], LoadError, "'2.weight' belong to none"),
-    "no linear layer": ({"model": {"weight": torch.ones(2, 2)}}, [], LoadError, "belong to none"),
+    "no layers named": ({"model": {"weight": torch.ones(2, 2)}}, [], LoadError, "belong to none"),
     "two candidates": (
         {"model": mlp(2, 2).state_dict(), "state_dict": mlp(2, 2).state_dict()},
         "relu-mlp",
