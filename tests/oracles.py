@@ -119,4 +119,3 @@ def train_free(layers, x, rule, parameters=(), final_relu=True):
         columns = zip(*messages(rule, parameters, weight, bias, a, relevances[0]), strict=True)
         relevances.insert(0, tuple(sum(column) for column in columns))
     return relevances
-

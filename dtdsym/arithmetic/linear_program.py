@@ -23,13 +23,15 @@ FLOAT_BITS = 1000
 """Integers of so many bits are sure to fit a float's range."""
 BEYOND = 2**20
 """Above every exponent met here."""
-OPTIONS = {
+ROUNDS = 200
+"""How often HiGHS may reach its iteration limit; each time the clock is looked at."""
+OPTIONS: dict[str, bool | int | float | str] = {
     "output_flag": False,
     "threads": 1,
     "solver": "simplex",
     "presolve": "off",
     "simplex_scale_strategy": 0,
-    "simplex_iteration_limit": 500,  # between two looks at the clock
+    "simplex_iteration_limit": 500,
     "primal_feasibility_tolerance": 1e-9,
     "dual_feasibility_tolerance": 1e-9,
 }
@@ -46,7 +48,10 @@ def interior(
     deadline: called now and then; what it raises ends the search."""
     plane = None if equality is None else [fmpz(entry) for entry in equality]
     forms: list[Row] = fmpz_mat([list(row) for row in rows]).tolist() if rows else []
-    outcome = _outcome(forms, plane, deadline or _no_deadline)
+    size = len((forms or [plane or [fmpz(1)]])[0]) - 1
+    pause = deadline or _no_deadline
+    pause()
+    outcome = _outcome(forms, plane, size, pause)
     check(rows, equality, outcome)
     return outcome
 
@@ -97,18 +102,178 @@ def _no_deadline() -> None:
     """Takes all the time it needs."""
 
 
-def _outcome(rows: list[Row], plane: Row | None, pause: Callable[[], None]) -> Interior | Empty:
+def _outcome(rows: list[Row], plane: Row | None, size: int, pause: Callable[[], None]) -> Interior | Empty:
     """Forms whose slopes are all zero are settled here."""
-    none = (fmpq(0),) * len(rows)
     if plane is not None and not any(plane[:-1]):
         if plane[-1] != 0:
-            return Empty(none, fmpq(-1 if plane[-1] > 0 else 1))
-        return _outcome(rows or [[*plane[:-1], fmpz(1)]], None, pause)
+            return Empty((fmpq(0),) * len(rows), fmpq(-1 if plane[-1] > 0 else 1))
+        plane = None
     kept = []
     for k, row in enumerate(rows):
         if any(row[:-1]):
             kept.append(k)
         elif row[-1] <= 0:
-            return Empty((*none[:k], fmpq(1), *none[k + 1 :]), fmpq(0))
+            return Empty(_spread({k: fmpq(1)}, len(rows)), fmpq(0))
     if not kept:
-        return Interior(_on_plane(plane, none_of_all))
+        return Interior(_on_plane(plane, (fmpq(0),) * size))
+    system = System([rows[k] for k in kept], plane)
+    match _decided(system, pause):
+        case Interior(point):
+            return Interior(_rounded(system, point))
+        case Empty(multipliers, equality_multiplier):
+            *whole, last = _whole([*multipliers, equality_multiplier])
+            return Empty(_spread(dict(zip(kept, whole, strict=True)), len(rows)), last)
+
+
+def _whole(numbers: Sequence[fmpq]) -> list[fmpq]:
+    """Coprime integers in the same proportions."""
+    *entries, _ = homogeneous_columns(np.array([numbers], dtype=object)).entries()
+    common = fmpz(0)
+    for entry in entries:
+        common = common.gcd(entry)
+    return [fmpq(entry // common) for entry in entries]
+
+
+def _spread(known: dict[int, fmpq], count: int) -> tuple[fmpq, ...]:
+    """Multipliers (count,): the known ones, and 0 for all other rows."""
+    return tuple(known.get(k, fmpq(0)) for k in range(count))
+
+
+def _on_plane(plane: Row | None, point: Sequence[fmpq]) -> tuple[fmpq, ...]:
+    """The point with one coordinate, that of the plane's largest coefficient, moved so that it lies in the plane."""
+    if plane is None:
+        return tuple(point)
+    pivot = max(range(len(point)), key=lambda j: abs(plane[j]))
+    value = sum((e * x for e, x in zip(plane, point, strict=False)), fmpq(plane[-1]))
+    return (*point[:pivot], point[pivot] - value / plane[pivot], *point[pivot + 1 :])
+
+
+def _rounded(system: System, point: Sequence[fmpq]) -> tuple[fmpq, ...]:
+    """The interior point rounded to multiples of a power of two, coarse enough to be short, fine enough to stay inside.
+
+    Rounding moves each coordinate by at most 1/2^(q+1); that, and going back to the plane, moves row i by at most
+    2 d w_i / 2^(q+1), which is less than its height."""
+    heights, denominator = system.heights(point)
+    scale = system.size * denominator
+    bound = max(fmpq(scale * w, height) for w, height in zip(system.weights, heights, strict=True))
+    grid = fmpz(1) << bound.floor().bit_length()
+    return _on_plane(system.plane, [fmpq((x * grid + fmpq(1, 2)).floor(), grid) for x in point])
+
+
+def _decided(system: System, pause: Callable[[], None]) -> Interior | Empty:
+    """A line by its bounds; otherwise floats propose a point, or a basis that exact pivots go on from if need be."""
+    if system.plane is None and system.size == 1:
+        return _on_line(system.rows)
+    if system.plane is not None and system.size == 2:
+        return _along(system, system.plane)
+    point, support = _proposed(system, pause)
+    if point is not None and all(height > 0 for height in system.heights(point)[0]):
+        return Interior(point)
+    return solve(system, support, pause)
+
+
+def _along(system: System, plane: Row) -> Interior | Empty:
+    """d = 2 with an equality: on the line base + s (-e_2, e_1), every form is one in s."""
+    base = _on_plane(plane, (fmpq(0), fmpq(0)))
+    heights, denominator = system.heights(base)
+    slopes = [(row[1] * plane[0] - row[0] * plane[1]) * denominator for row in system.rows]
+    match _on_line([list(pair) for pair in zip(slopes, heights, strict=True)]):
+        case Interior(point):
+            return Interior((base[0] - point[0] * plane[1], base[1] + point[0] * plane[0]))
+        case Empty(multipliers, _):
+            pivot = 0 if plane[0] != 0 else 1
+            slope = sum((y * row[pivot] for y, row in zip(multipliers, system.rows, strict=True)), fmpq(0))
+            return Empty(multipliers, -slope / plane[pivot])
+
+
+def _on_line(rows: list[Row]) -> Interior | Empty:
+    """d = 1: the greatest lower and the least upper bound decide, if no row is constant and not positive."""
+    for k, (a, c) in enumerate(rows):
+        if a == 0 and c <= 0:
+            return Empty(_spread({k: fmpq(1)}, len(rows)), fmpq(0))
+    lower = [(fmpq(-c, a), k) for k, (a, c) in enumerate(rows) if a > 0]
+    upper = [(fmpq(-c, a), k) for k, (a, c) in enumerate(rows) if a < 0]
+    if not lower or not upper:
+        return Interior((max(lower)[0] + 1 if lower else min(upper, default=(fmpq(0),))[0] - 1,))
+    (low, i), (high, j) = max(lower), min(upper)
+    if low < high:
+        return Interior(((low + high) / 2,))
+    return Empty(_spread({i: fmpq(-rows[j][0]), j: fmpq(rows[i][0])}, len(rows)), fmpq(0))
+
+
+_LOCAL = threading.local()
+
+
+def _solver() -> Any:
+    """This thread's HiGHS."""
+    if not hasattr(_LOCAL, "solver"):
+        solver = highspy.Highs()
+        for name, value in OPTIONS.items():
+            solver.setOptionValue(name, value)
+        _LOCAL.solver = solver
+    return _LOCAL.solver
+
+
+def _proposed(system: System, pause: Callable[[], None]) -> tuple[tuple[fmpq, ...] | None, list[int]]:
+    """HiGHS on max t, a.x + c >= t, t <= 1, in scaled floats: a point of the plane, if any, and the basis's rows."""
+    count = len(system.rows)
+    scaled, exponents = _scaled(system.rows if system.plane is None else [*system.rows, system.plane])
+    solver = _solver()
+    solver.passModel(*_model(scaled, count))
+    for _ in range(ROUNDS):
+        solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kIterationLimit:
+            break
+        pause()
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None, []
+    basic = {-1 - variable for variable in solver.getBasicVariables()[1].tolist()}
+    support = [k for k in range(count) if k not in basic]
+    values = solver.getSolution().col_value[:-1]
+    if not np.isfinite(values).all():
+        return None, support
+    point = [fmpq(*x.as_integer_ratio()) * fmpq(2) ** e for x, e in zip(values, exponents.tolist(), strict=True)]
+    return _on_plane(system.plane, point), support
+
+
+def _scaled(forms: list[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Floats (n, d + 1) near the forms, whose rows and columns are multiplied by powers of two that bring entries near
+    1, and the exponents (d,) that lead back: x_j is the scaled variable times 2 ** exponent_j."""
+    mantissas, exponents = np.frexp([_floats(form) for form in forms])
+    known = mantissas != 0
+    columns = np.zeros(exponents.shape[1], dtype=exponents.dtype)
+    for _ in range(2):
+        heights = _middle(exponents - columns, known, axis=1)
+        columns = _middle(exponents - heights[:, None], known, axis=0)
+    scaled = exponents - columns
+    scaled = scaled - scaled.max(axis=1, where=known, initial=-BEYOND)[:, None]
+    return np.ldexp(mantissas, scaled), columns[-1] - columns[:-1]
+
+
+def _middle(exponents: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
+    """Midway between the least and the greatest known exponent along an axis."""
+    least = exponents.min(axis=axis, where=known, initial=BEYOND)
+    return (least + exponents.max(axis=axis, where=known, initial=-BEYOND)) // 2
+
+
+def _floats(form: Row) -> list[float]:
+    """The form as floats, divided by a power of two if it is too long; entries that are relatively tiny vanish."""
+    excess = max(map(fmpz.bit_length, form)) - FLOAT_BITS
+    return [float(entry >> excess) for entry in form] if excess > 0 else list(map(float, form))
+
+
+def _model(scaled: np.ndarray, count: int) -> tuple[Any, ...]:
+    """Arguments of HiGHS's passModel: variables x (d,) free and t <= 1; `count` rows a.x - t >= -c, then a.x = -c for
+    the plane; by rows, non-zero entries only."""
+    rows, size = scaled.shape
+    matrix = scaled.copy()
+    matrix[:count, -1], matrix[count:, -1] = -1.0, 0.0
+    lines, places = np.nonzero(matrix)
+    starts = np.searchsorted(lines, np.arange(rows)).astype(np.int32)
+    upper = np.full(rows, np.inf)
+    upper[count:] = -scaled[count:, -1]
+    objective, below, above = np.zeros(size), np.full(size, -np.inf), np.full(size, np.inf)
+    objective[-1] = above[-1] = 1.0
+    shape = (size, rows, len(places), highspy.MatrixFormat.kRowwise.value, highspy.ObjSense.kMaximize.value, 0.0)
+    entries = (starts, places.astype(np.int32), matrix[lines, places])
+    return (*shape, objective, below, above, -scaled[:, -1], upper, *entries, np.zeros(size, np.int32))

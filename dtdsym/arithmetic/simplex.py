@@ -2,8 +2,8 @@
 
 For forms a_i.x + c_i with weights w_i > 0, on the hyperplane e.x + e_0 = 0 if there is one, it solves max t such that
 a_i.x + c_i >= w_i t for all i and t <= 1, through the dual: min c.y + e_0 u + z such that sum_i y_i a_i + u e = 0,
-w.y + z = 1, y >= 0, z >= 0. A basis is d + 1 independent columns of that dual; its amounts y, u, z have value t, and its
-vertex x is on the hyperplane with a_i.x + c_i = w_i t for the rows i in the basis.
+w.y + z = 1, y >= 0, z >= 0. A basis is d + 1 independent columns of that dual; its amounts y, u, z have value t, and
+its vertex x is on the hyperplane with a_i.x + c_i = w_i t for the rows i in the basis.
 
 The dual has a feasible basis from the start (z = 1, y = 0), and its value falls from 1. The search ends as soon as
 t <= 0, when y are the multipliers of Empty, or x is strictly inside. Otherwise some a_i.x + c_i <= 0 < w_i t, and row i
@@ -45,13 +45,10 @@ class Empty:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """m >= 1 forms in d >= 1 variables and a hyperplane, all with a != 0.
-
-    weights (m,): the unit of each row, a power of two above its |a_j|."""
+    """m >= 1 forms in d >= 1 variables, and a hyperplane or none; all with a != 0."""
 
     rows: list[Row]
     plane: Row | None
-    weights: list[fmpz]
 
     @property
     def size(self) -> int:
@@ -62,6 +59,11 @@ class System:
     def matrix(self) -> fmpz_mat:
         """The forms as one integer matrix (m, d + 1)."""
         return fmpz_mat(self.rows)
+
+    @cached_property
+    def weights(self) -> list[fmpz]:
+        """The unit of each row: the least power of two above all |a_j|."""
+        return [fmpz(1) << max(map(fmpz.bit_length, row[:-1])) for row in self.rows]
 
     def heights(self, point: Sequence[fmpq]) -> tuple[list[fmpz], fmpz]:
         """Numerators of all forms at the point, and their common denominator > 0."""

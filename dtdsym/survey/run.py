@@ -20,7 +20,7 @@ from dtdsym.survey.tally import Tally
 
 LARGEST_CHUNK = 1024
 CHUNK_NUMBERS = 1 << 20  # a chunk's roots, (inputs, neurons, coordinates), hold about this many numbers
-IN_FLIGHT = 4  # chunks that wait at the executor: enough to keep some dozen workers busy, few enough to stay small
+IN_FLIGHT = 32  # chunks that wait at the executor: enough to keep many workers busy, few enough to stay small
 
 
 class Inputs(Protocol):

@@ -25,6 +25,7 @@ HINGED = [rule for rule in RULES if rule not in ("epsilon:1/2", "alpha_beta:2:1"
 MIDS = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])
 RADS = st.sampled_from([0.0, 0.0, 2.0**-40, 0.25, 1.0])
 PLACES = st.sampled_from([Fraction(-1), Fraction(-1, 3), Fraction(0), Fraction(1)])
+COORDINATES = st.tuples(*[st.tuples(MIDS, RADS, PLACES)] * 3)
 
 
 def asked(network, arithmetic, x, rule, layer=1, kind="relevance"):
@@ -51,9 +52,7 @@ def assert_encloses(network, box, point, rule, layer, kind):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@given(
-    drawn=layers(3), coordinates=st.tuples(*[st.tuples(MIDS, RADS, PLACES)] * 3), final_relu=st.booleans(), data=st.data()
-)
+@given(drawn=layers(3), coordinates=COORDINATES, final_relu=st.booleans(), data=st.data())
 @settings(max_examples=50)
 def test_what_holds_the_input_holds_its_relevances_and_roots(rule, drawn, coordinates, final_relu, data):
     network = sequential(*drawn, final_relu=final_relu)
@@ -104,6 +103,13 @@ def test_degenerate_and_missing_roots_are_recognised():
     assert found.displacement.is_zero().all(-1).tolist() == [[True, True, False]]
 
 
+def test_the_root_of_lrp0_is_exactly_zero_at_any_layer():
+    network = sequential(([[0.1, 0.3], [0.7, 0.2]], [0.1, 0.2]), ([[0.1, 0.3]], [0]))
+    _, found = asked(network, ENCLOSURE, exact([[0.1, 0.7]]), "lrp0", layer=2)
+    assert (found.displacement.rad > 0).all()
+    assert found.roots.is_zero().all()
+
+
 def around(*pairs):
     mid, rad = torch.tensor([pairs], dtype=torch.float64).unbind(-1)
     return Enclosure(mid, rad)
@@ -128,4 +134,3 @@ def test_an_open_sign_that_matters_means_that_nothing_is_known(rule, x, unknown)
     assert torch.isinf(relevances.input.rad).tolist() == [unknown]
     if rule != "lrp0":
         assert torch.isinf(found.roots.rad).tolist() == [[unknown]]
-

@@ -20,11 +20,12 @@ from dtdsym.relevance.rule import parse
 RULES = ["lrp0", "epsilon:1/2", "gamma:1/3", "zplus", "alpha_beta:2:1", "w2", "x", "flat", "zbox:-1:3", "pinv"]
 
 
-def passed(arithmetic, drawn, x, relevance, rule):
-    """Messages of the first layer, after its forward pass."""
+def passed(arithmetic, drawn, x, relevance, rule, z=None):
+    """Messages of the first layer; z as the forward pass has it, unless it is given."""
     node = sequential(*drawn).affine(1)
     a, arriving = arithmetic.lift(x), arithmetic.lift(relevance)
-    return parse(rule).messages(Neurons.of(arithmetic, node, a, arithmetic.affine(node.weight, node.bias, a), arriving))
+    z = arithmetic.affine(node.weight, node.bias, a) if z is None else arithmetic.lift(z)
+    return parse(rule).messages(Neurons.of(arithmetic, node, a, z, arriving))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -44,7 +45,7 @@ def test_messages_are_the_textbook_shares(rule, drawn, x, relevance):
 @pytest.mark.parametrize("arithmetic", [RATIONAL, ENCLOSURE, TENSOR])
 def test_epsilon_takes_the_sign_of_zero_as_plus(arithmetic):
     # z = 3 - 3 = 0, so that (w o a)/(0 + 1/2) is passed on.
-    found = passed(arithmetic, [([[1, -1]], [0])], [3.0, 3.0], [1.0], "epsilon:1/2")
+    found = passed(arithmetic, [([[1, -1]], [0])], [3.0, 3.0], [1.0], "epsilon:1/2", z=[0.0])
     for number, entry in zip((6, -6), found[0], strict=True):
         assert number == getattr(entry, "mid", entry)
 

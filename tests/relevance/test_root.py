@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import partial
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import activations, dot, exactly, line_root, messages, search_direction, sympy_pseudo_inverse, train_free
 from strategies import COORDINATES, layers
@@ -22,6 +22,7 @@ from dtdsym.relevance.train_free import propagate
 DIRECTED = ["gamma:0", "gamma:1", "gamma:1/3", "zplus", "w2", "x", "flat", "zbox:-1:3"]
 IMPLIED = ["epsilon", "epsilon:1/2", "alpha_beta:1:0", "alpha_beta:2:1"]
 POINTS = st.tuples(COORDINATES, COORDINATES, COORDINATES)
+BOX = st.tuples(*[st.integers(0, 4).map(lambda n: Fraction(n, 2))] * 3)
 NEURON = partial(layers, 3, depths=(1, 2))
 
 
@@ -36,8 +37,7 @@ def relevances_above(drawn, x, rule):
 @given(layers(3), POINTS, st.sampled_from([1, 2, 3]))
 @settings(max_examples=30)
 def test_a_root_lies_along_its_direction(kind, rule, drawn, x, layer):
-    assume(layer <= len(drawn))
-    parsed = parse(rule)
+    layer, parsed = min(layer, len(drawn)), parse(rule)
     weight, bias = exactly(drawn[layer - 1])
     a = activations(drawn, x)[layer - 1]
     arriving = train_free(drawn, x, parsed.name, parsed.parameters)[layer]
@@ -45,12 +45,13 @@ def test_a_root_lies_along_its_direction(kind, rule, drawn, x, layer):
     assert len(found) == len(weight)
     for w, b, r, root in zip(weight, bias, arriving, found, strict=True):
         z = dot(w, a) + b
-        expected = line_root(w, a, search_direction(parsed.name, parsed.parameters, w, a), r if kind == "relevance" else z)
+        lost = r if kind == "relevance" else z
+        expected = line_root(w, a, search_direction(parsed.name, parsed.parameters, w, a), lost)
         if expected is None:
             assert isinstance(root, NoRoot)
         else:
             assert root == expected
-            assert dot(w, root) + b == (z - r if kind == "relevance" else 0)
+            assert dot(w, root) + b == z - lost
 
 
 @pytest.mark.parametrize("rule", DIRECTED + IMPLIED)
@@ -91,7 +92,7 @@ def test_alpha_beta_conserves_where_both_signs_contribute():
 )
 def test_where_w_dot_v_is_zero_there_is_no_root_and_relevance_is_lost(rule, x):
     w = [1, 1] if x == (5, -5) else [1, -2]
-    network = sequential((w and [w], [1]), final_relu=False)
+    network = sequential(([w], [1]), final_relu=False)
     (root,) = roots(network, x, rule)
     assert isinstance(root, NoRoot)
     label = parse(rule).label
@@ -181,7 +182,27 @@ def test_what_does_not_exist_is_refused(options, error, told):
         roots(sequential(([[1]], [0])), **{"x": (1,), **options})
 
 
-def test_the_oneself_example_of_a_root_that_leaves_its_half_space():
+@given(drawn=NEURON(), x=BOX)
+def test_a_zbox_hinge_root_of_an_active_neuron_lies_in_the_box_iff_its_step_is_at_most_1(drawn, x):
+    for w, b, root in zip(*exactly(drawn[0]), roots(sequential(*drawn), x, "zbox:0:2", root="hinge"), strict=True):
+        v = search_direction("zbox", (0, 2), w, x)
+        if any(v) and dot(w, x) + b >= 0:
+            assert all(0 <= ri <= 2 for ri in root) == ((dot(w, x) + b) / dot(w, v) <= 1)
+
+
+def test_a_zbox_hinge_root_of_an_inactive_neuron_can_lie_in_the_box_too():
+    # z = -1 and w.v = 3, a step of -1/3: the root is on the box's wall.
+    assert roots(sequential(([[-1, -1]], [0])), (Fraction(1, 2), Fraction(1, 2)), "zbox:0:2", root="hinge") == [(0, 0)]
+
+
+@given(drawn=NEURON(), x=BOX)
+def test_a_zplus_hinge_root_of_an_active_neuron_without_positive_bias_is_nonnegative(drawn, x):
+    for w, b, root in zip(*exactly(drawn[0]), roots(sequential(*drawn), x, "zplus", root="hinge"), strict=True):
+        if dot(w, x) + b > 0 and b <= 0:
+            assert min(root) >= 0
+
+
+def test_a_relevance_root_can_leave_the_half_space_of_its_neuron():
     # c_j = R_j/z_j = 2 > 1: the relevance root has pre-activation (1 - c_j) z = -z.
     network = sequential(([[1]], [0]), ([[2]], [0]))
     assert roots(network, (3,), "zplus") == [(-3,)]

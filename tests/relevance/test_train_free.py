@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_every_layer_has_the_relevance_of_the_textbook(rule, drawn, x, final_rel
     network = sequential(*drawn, final_relu=final_relu)
     parsed, found = parse(rule), relevances(network, x, rule)
     expected = train_free(drawn, x, parsed.name, parsed.parameters, final_relu)
-    for layer, (lower, upper) in enumerate(zip(expected, expected[1:], strict=False), start=1):
+    for layer, (lower, upper) in enumerate(pairwise(expected), start=1):
         assert fractions(found.lower(layer)) == lower
         assert fractions(found.upper(layer)) == upper
     assert explain(network, x, rule) == fractions(found.input) == expected[0]
@@ -161,7 +162,7 @@ def random_layers(seed, widths=(7, 9, 8, 1)):
     generator = np.random.default_rng(seed)
     return [
         (generator.standard_normal((out, size)).tolist(), (generator.standard_normal(out) / 2).tolist())
-        for size, out in zip(widths, widths[1:], strict=False)
+        for size, out in pairwise(widths)
     ]
 
 

@@ -17,6 +17,7 @@ from strategies import layers
 from dtdsym.errors import OnHinge
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
+from dtdsym.geometry.region import region
 from dtdsym.network.network import sequential
 from dtdsym.survey import run
 from dtdsym.survey.run import audit
@@ -63,15 +64,17 @@ def test_enclosures_and_rationals_count_alike(network, inputs, root):
 
 
 def test_chunks_threads_and_executors_do_not_change_a_count(network, inputs, monkeypatch):
-    whole = counted(audit(network, inputs, rules=RULES, layers="all"))
+    asked = {"rules": ("zplus", "epsilon:1/4", "flat"), "layers": [1, 2]}
+    whole = counted(audit(network, inputs[:7], **asked))
     with ThreadPoolExecutor(2) as executor:
-        assert counted(audit(network, inputs, rules=RULES, layers="all", executor=executor)) == whole
+        monkeypatch.setattr(run, "LARGEST_CHUNK", 3)
+        assert counted(audit(network, inputs[:7], **asked, executor=executor)) == whole
     monkeypatch.setattr(run, "LARGEST_CHUNK", 1)
-    assert counted(audit(network, inputs, rules=RULES, layers="all")) == whole
+    assert counted(audit(network, inputs[:7], **asked)) == whole
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if threads > 1 else 2)
     try:
-        assert counted(audit(network, inputs, rules=RULES, layers="all")) == whole
+        assert counted(audit(network, inputs[:7], **asked)) == whole
     finally:
         torch.set_num_threads(threads)
 
@@ -95,7 +98,8 @@ def test_counts_are_those_of_one_place_at_a_time(data, pairs):
 def places_of(network, point, rule, layer) -> list[str]:
     """Places of all roots, or none where the input is not above 0 or a hinge is in the way."""
     try:
-        place(network, point, point)
+        region(network, point)
+        region(network, point, layer=layer)
         if network(point)[0] <= 0:
             return []
         return [
@@ -122,13 +126,19 @@ def test_a_layer_whose_function_bends_leaves_its_inputs_out_and_says_so():
 
 
 def test_a_spent_budget_is_undecided_and_never_guessed():
-    """Ten pairs [x_i] - [-x_i] = x_i: a region of 2^10 cells that no root on the far side is reached in one step."""
-    pairs = [[sign * (i == j) for j in range(10)] for i in range(10) for sign in (1, -1)]
-    bent = [*pairs, [1, *[0] * 9]]
-    network = sequential((bent, [0] * 20 + [1]), ([[1, -1] * 10 + [1]], [100]), final_relu=False)
-    report = audit(network, [[1] * 10], rules=["zbox:-9:9"], logit=0, domain="real", budget=Budget(cells=2))
-    assert report.rows[0].tally.places["undecided"] >= 0
-    assert report.undecided == (report.rows[0].tally.places["undecided"] > 0)
+    """The hinge root of neuron 2 is outside, but to know it more than one further cell has to be entered."""
+    weight, bias = [[1, -1], [1, 0], [1, 1], [0, 0]], [1, 0, 0, 0]
+    network = sequential((weight, bias), ([[-1, -1, 1, 1]], [2]), final_relu=False)
+    asked = {"rules": ["x"], "root": "hinge", "logit": 0, "domain": "real"}
+    full = audit(network, [[0.5, 3.25]], **asked)
+    spent = audit(network, [[0.5, 3.25]], **asked, budget=Budget(cells=1))
+    assert places(full) == {"boundary": 1, "outside": 2, "no_root": 1}
+    assert places(spent) == {"boundary": 1, "outside": 1, "no_root": 1, "undecided": 1}
+    assert (full.undecided, spent.undecided) == (False, True)
+
+
+def places(report) -> dict[str, int]:
+    return {name: times for name, times in report.rows[0].tally.places.items() if times}
 
 
 def test_the_residual_is_the_exact_maximum(network, inputs):
