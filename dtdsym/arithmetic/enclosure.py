@@ -218,9 +218,10 @@ class EnclosureArithmetic:
         yes, no = _operand(yes, no), _operand(no, yes)
         return _where(torch.as_tensor(mask, device=yes.mid.device), yes, no)
 
-    def ratio(self, numerator: Enclosure, denominator: Enclosure) -> Enclosure:
-        """numerator / denominator, and exactly 0 where the denominator is exactly 0; unknown where it may be 0."""
-        zero = denominator.is_zero()
+    def ratio(self, numerator: Any, denominator: Enclosure) -> Enclosure:
+        """numerator / denominator, exactly 0 where either is exactly 0; unknown where the denominator may be 0."""
+        numerator = _operand(numerator, denominator)
+        zero = denominator.is_zero() | numerator.is_zero()
         return self.where(zero, 0, numerator / self.where(zero, 1, denominator))
 
     def join(self, parts: Sequence[Enclosure]) -> Enclosure:

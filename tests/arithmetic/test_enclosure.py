@@ -50,11 +50,12 @@ def test_quotients_are_enclosed_and_unknown_where_the_divisor_may_be_zero(pairs)
         mid, rad = pairs[i][1][:2]
         if abs(mid) <= rad:
             assert quotient.rad[i] == inf
-            assert ratio.rad[i] == (0 if mid == rad == 0 else inf)
+            blank = pairs[i][0][0] == pairs[i][0][1] == 0
+            assert ratio.rad[i] == (0 if mid == rad == 0 or blank else inf)
         else:
             holds(quotient[i], [x / y])
             holds(ratio[i], [x / y])
-        if mid == rad == 0:
+        if mid == rad == 0 or x == 0:
             holds(ratio[i], [Fraction(0)])
 
 
