@@ -22,11 +22,13 @@ _ERRORS = (
 )
 _HOMES = {
     "Network": "dtdsym.network.network",
-    "audit": "dtdsym.survey.run",
+    "Budget": "dtdsym.geometry.budget",
+    "audit": "dtdsym.report.audit",
     "explain": "dtdsym.relevance.train_free",
     "from_module": "dtdsym.network.from_module",
     "load": "dtdsym.network.load",
     "place": "dtdsym.geometry.placement",
+    "region": "dtdsym.geometry.region",
     "register_rule": "dtdsym.relevance.rule",
     "roots": "dtdsym.relevance.root",
     **dict.fromkeys(_ERRORS, "dtdsym.errors"),

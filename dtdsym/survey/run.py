@@ -14,7 +14,7 @@ from dtdsym.network.network import Network
 from dtdsym.survey.chunk import audit_chunk
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
-from dtdsym.survey.report import InputCounts, Report, RootRow
+from dtdsym.survey.findings import Findings, InputCounts, RootRow
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
 
@@ -58,7 +58,7 @@ class Job:
         }
 
 
-def audit(
+def conduct(
     network: Network,
     inputs: Any,
     *,
@@ -73,7 +73,7 @@ def audit(
     executor: Executor | None = None,
     journal: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Report:
+) -> Findings:
     """Place every root of every rule at every layer, exactly, for all inputs.
 
     inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
@@ -89,17 +89,17 @@ def audit(
     given: GivenInputs | SampledInputs = as_inputs(inputs, network)
     job = Job(network, settings, given, chunk_size(network, settings))
     rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.rules, settings.layers)]
-    report = Report(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
+    found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
     done = 0
     for chunk, data in _finished(job, executor, journal):
-        report.inputs.merge(data["inputs"])
+        found.inputs.merge(data["inputs"])
         for row, tally in zip(rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
         if progress is not None:
             done += min((chunk + 1) * job.size, given.count) - chunk * job.size
             progress(done, given.count)
-    report.seconds = time.perf_counter() - started
-    return report
+    found.seconds = time.perf_counter() - started
+    return found
 
 
 def chunk_size(network: Network, settings: Settings) -> int:

@@ -146,7 +146,8 @@ TABLE = {
     "a segment": ([[1, 0], [-1, 1]], None, True),
     "a segment without inside": ([[1, 0], [-3, 0]], None, False),
     "an opposite pair": ([[1, 1, 0], [-1, -1, 0]], None, False),
-    "an opposite pair far apart": ([[1, 1, 0], [-1, -1, 1 << 500]], None, True),
+    "an opposite pair far apart": ([[1, 1, 0], [-1, -1, 1 << 5000]], None, True),
+    "an opposite pair of 5000 bits": ([[1 << 5000, 1, 0], [-(1 << 5000), -1, 1]], None, True),
     "duplicates": ([[1, 1, 0], [1, 1, 0], [2, 2, 0]], None, True),
     "a slab of width 2^-60": ([[1 << 60, 0, 0], [-(1 << 60), 0, 1]], None, True),
     "a slab of width 0": ([[1 << 60, 0, -1], [-(1 << 60), 0, 1]], None, False),
@@ -225,6 +226,9 @@ def test_points_are_short_and_multipliers_are_coprime_integers():
     unit = [[int(i == j) for j in range(3)] for i in range(3)]
     cube = [*([*row, 0] for row in unit), *([*(-a for a in row), 1] for row in unit)]
     assert all(x.q <= 16 for x in interior(cube).point)
+    rows, _ = planted(6, 18, seed=1)
+    assert all(x.q <= 2**12 for x in interior(rows).point)
+    assert interior([[2**90, 2**90], [-3 * 2**90, -3 * 2**90]]) == Empty((fmpq(3), fmpq(1)), fmpq(0))
     outcome = interior([[2**90, 0, 2**90], [-(2**90), 0, -(2**90)], [0, 1, 0]])
     assert outcome == Empty((fmpq(1), fmpq(1), fmpq(0)), fmpq(0))
 
@@ -259,6 +263,41 @@ def test_garbage_proposals_change_no_verdict(garbage, bland, system, generator):
             entering = simplex._entering
             patch.setattr(simplex, "_entering", lambda scores, least, bland: entering(scores, least, bland=True))
         is_decided_as(nonempty(*system), *system)
+
+
+def test_a_basis_that_is_one_only_modulo_the_prime_is_not_believed(monkeypatch):
+    """Modulo PRIME, whose weight is 1, the first row is z: a marker takes z's place, with an amount that is not 0."""
+    rows = [[-simplex.PRIME, 0, -1], [0, 1, 0], [0, -1, 1]]
+    monkeypatch.setattr(linear_program, "_proposed", lambda system, pause: (None, [0]))
+    is_decided_as(True, rows, None)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_pivots_that_gain_nothing_make_way_for_blands_rule(monkeypatch, step):
+    flags = []
+
+    def deadline():
+        if len(flags) == 50:
+            raise BudgetSpent("50 pivots")
+
+    monkeypatch.setattr(simplex, "_exchange", lambda program, basis, amounts, entering: fmpq(step))
+    monkeypatch.setattr(simplex, "_entering", lambda scores, least, bland: flags.append(bland))
+    system = simplex.System([[fmpz(1), fmpz(-1)], [fmpz(-1), fmpz(-1)]], None)
+    with pytest.raises(BudgetSpent):
+        simplex.solve(system, [], deadline)
+    assert flags[0] is False
+    assert flags[-1] is (step == 0)
+
+
+def test_blands_rule_decides_ties():
+    """The third row is the sum of the first two, which bound it alike: the one of least label leaves."""
+    forms = [[1, 0, 1], [0, 1, 1], [1, 1, 1]]
+    program = simplex._Program(simplex.System([[fmpz(a) for a in form] for form in forms], None))
+    basis, amounts = [program.z, 1, 0], [fmpq(1), fmpq(0), fmpq(0)]
+    assert simplex._exchange(program, basis, amounts, 2) == 0
+    assert basis == [program.z, 1, 2]
+    assert simplex._entering([fmpz(3), fmpz(1), fmpz(-5)], fmpq(2), bland=True) == 1
+    assert simplex._entering([fmpz(3), fmpz(1), fmpz(-5)], fmpq(2), bland=False) == 2
 
 
 @pytest.mark.parametrize("proposal", ["kept", "dropped"])

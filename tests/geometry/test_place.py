@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, given, settings
@@ -12,6 +13,7 @@ from plane_oracle import Plane
 from strategies import layers, points_near
 
 from dtdsym.errors import OnHinge
+from dtdsym.geometry import regularity
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
 from dtdsym.geometry.region import region
@@ -32,8 +34,10 @@ def test_places_are_the_oracles(data, pairs, final_relu):
     network = sequential(*pairs, final_relu=final_relu)
     x = data.draw(points_near(plane.lines), "x")
     others = data.draw(st.lists(points_near(plane.lines), min_size=1, max_size=6), "others")
-    for other in [*others, x]:
-        assert named_place(network, x, other) == plane.place(x, other)
+    proposals = data.draw(st.sampled_from([0, regularity.PROPOSED_DIRECTIONS]), "proposed directions")
+    with patch.object(regularity, "PROPOSED_DIRECTIONS", proposals):
+        for other in [*others, x]:
+            assert named_place(network, x, other) == plane.place(x, other)
 
 
 def named_place(network, x, other):
@@ -69,6 +73,30 @@ def test_a_spent_budget_answers_undecided_and_loses_nothing():
     assert len(home.cells) == 64
     assert home.graph.number_of_edges() == 6 * 32
     assert corner in home
+
+
+def test_a_neuron_that_wakes_beyond_a_facet_can_cancel_the_bend_there():
+    """[[x] + 1] - [[x]] + 5 is 6 everywhere: the second neuron is identically zero on x < 0 and wakes at 0."""
+    network = sequential(([[1]], [0]), ([[1], [1]], [1, 0]), ([[1, -1]], [5]), final_relu=False)
+    assert len(region(network, [-1]).cells) == 2
+    assert len(region(network, [1]).cells) == 2
+
+
+def test_a_wake_is_seen_without_proposed_directions():
+    """[[x]] + [[-x]] + 1 = |x| + 1 at 0: on x > 0 the second layer's second neuron is identically zero."""
+    pairs = [([[1, 0], [-1, 0]], [0, 0]), ([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [1])]
+    network = sequential(*pairs)
+    with patch.object(regularity, "PROPOSED_DIRECTIONS", 0), pytest.raises(OnHinge):
+        place(network, (0, 1), (2, 2))
+
+
+def test_three_hyperplanes_through_one_point_make_a_ring_of_six_cells():
+    """Each line as a pair [z] - [-z], so that nothing bends and the region is everything."""
+    lines = [[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1]]
+    network = sequential((lines, [0] * 6), ([[1, -1, 1, -1, 1, -1]], [9]), final_relu=False)
+    ring = region(network, (2, 2)).graph
+    assert ring.number_of_nodes() == ring.number_of_edges() == 6
+    assert {degree for _, degree in ring.degree} == {2}
 
 
 def test_bends_that_cancel_are_regular_and_uncancelled_ones_are_not():

@@ -1,4 +1,4 @@
-"""The report of an audit: counts and tallies with what they were asked of, as data."""
+"""What an audit found: counts and tallies with what they were asked of, as data."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class RootRow:
 
 
 @dataclass
-class Report:
-    """What an audit found. source, seed: where the inputs came from. seconds: wall-clock time."""
+class Findings:
+    """Everything that an audit counted. source, seed: where the inputs came from. seconds: wall-clock time."""
 
     network: Network
     settings: Settings
