@@ -8,9 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dtdsym.errors import DtdsymError, LoadError
 from dtdsym.network.archive import Archive, Numbers, open_legacy, open_zip
-from dtdsym.network.inert import Record, shown, typename
+from dtdsym.network.inert import Record, Tensor, shown, typename
 from dtdsym.network.network import Network
 from dtdsym.network.rebuild import rebuild
 from dtdsym.network.state_dict import Layers, from_state_dict, holds_state_dict
@@ -38,6 +40,18 @@ def load(path: str | PathLike[str], layers: Layers | None = None) -> Network:
     except DtdsymError as err:
         raise type(err)(f"{shown(path)}: {err}") from err
     return replace(network, source=str(path), file_sha256=hashlib.sha256(data).hexdigest())
+
+
+def load_tensor(path: str | PathLike[str]) -> np.ndarray:
+    """The one tensor that torch.save wrote to this file, as float64, exactly; for inputs. Raises LoadError, NotExact."""
+    data = _read(Path(path))
+    try:
+        archive = _open(data)
+        if type(archive.root) is not Tensor:
+            raise LoadError(f"it holds a {typename(archive.root)}; save one tensor with one input a row")
+        return Numbers(archive, most=len(data)).read(archive.root, "the tensor")
+    except DtdsymError as err:
+        raise type(err)(f"{shown(path)}: {err}") from err
 
 
 def _read(path: Path) -> bytes:

@@ -274,19 +274,25 @@ def test_a_basis_that_is_one_only_modulo_the_prime_is_not_believed(monkeypatch):
 
 @pytest.mark.parametrize("step", [0, 1])
 def test_pivots_that_gain_nothing_make_way_for_blands_rule(monkeypatch, step):
-    flags = []
+    """The first vertex is at level 1, which is 2 in the unit of either row."""
+    flags, levels = [], []
+
+    def entering(scores, least, bland):
+        flags.append(bland)
+        levels.append(least)
 
     def deadline():
         if len(flags) == 50:
             raise BudgetSpent("50 pivots")
 
     monkeypatch.setattr(simplex, "_exchange", lambda program, basis, amounts, entering: fmpq(step))
-    monkeypatch.setattr(simplex, "_entering", lambda scores, least, bland: flags.append(bland))
+    monkeypatch.setattr(simplex, "_entering", entering)
     system = simplex.System([[fmpz(1), fmpz(-1)], [fmpz(-1), fmpz(-1)]], None)
     with pytest.raises(BudgetSpent):
         simplex.solve(system, [], deadline)
     assert flags[0] is False
     assert flags[-1] is (step == 0)
+    assert levels[0] == 2
 
 
 def test_blands_rule_decides_ties():

@@ -1,0 +1,205 @@
+"""The report for people: findings in plain words, worst first; the table; what was asked, and how it was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from dtdsym.geometry.placement import INSIDE, VIOLATIONS
+from dtdsym.survey.findings import Findings, RootRow
+
+MEANINGS = {
+    "degenerate": "the root is the input itself, which Definition 3 forbids: it explains nothing",
+    "same_cell": "inside the input's linear region: every neuron keeps its state",
+    "same_region_segment": "inside: some neurons change, but the gradient is the same all the way to the root",
+    "same_region": "inside: connected with the input, though the straight way leaves the region",
+    "boundary": "on the region's edge: the identity holds there only with the gradient from the input's side",
+    "same_gradient_elsewhere": "the gradient is equal, but in another region: the identity need not hold",
+    "outside": "in another linear region, where the network computes another function",
+    "no_root": "the rule has no root: the neuron does not change along its search direction",
+    "undecided": "the budget ran out before a proof was found; give a larger --budget",
+}
+SHORT = {
+    "degenerate": "is input",
+    "same_cell": "same cell",
+    "same_region_segment": "region, segment",
+    "same_region": "region",
+    "boundary": "boundary",
+    "same_gradient_elsewhere": "elsewhere",
+    "outside": "outside",
+    "no_root": "no root",
+    "undecided": "undecided",
+}
+
+
+def render(found: Findings) -> RenderableType:
+    """Everything, for a rich console of any width."""
+    parts: list[RenderableType] = [Text("Findings", style="bold"), *_findings(found), Text()]
+    parts += [_places(found), Text(), _facts(found), Text(), *_legend(found), Text()]
+    parts += [Text("What was asked", style="bold"), *_asked(found)]
+    return Group(*parts)
+
+
+def to_html(found: Findings) -> str:
+    """The same as HTML, for notebooks."""
+    console = Console(record=True, width=110, file=StringIO())
+    console.print(render(found))
+    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def _findings(found: Findings) -> Iterator[RenderableType]:
+    if not found.inputs.audited:
+        yield Padding(f"No input was audited: {_left_out(found)}.", (0, 0, 0, 2))
+        return
+    yield Padding(_opening(found), (0, 0, 0, 2))
+    for row in sorted(found.rows, key=_badness, reverse=True):
+        yield Padding(_finding(row), (0, 0, 0, 2))
+
+
+def _opening(found: Findings) -> str:
+    total = sum(row.tally.total for row in found.rows)
+    good = sum(row.tally.places[name] for row in found.rows for name in INSIDE)
+    return (
+        f"These explanations expand the network at {total:,} root points, one for each input and neuron. The expansion "
+        f"is valid where the root lies in the input's linear region and is not the input itself: so for {good:,} "
+        f"({_percent(good, total)})."
+    )
+
+
+def _badness(row: RootRow) -> float:
+    bad = sum(row.tally.places[name] for name in VIOLATIONS)
+    return bad / row.tally.total if row.tally.total else 0.0
+
+
+def _finding(row: RootRow) -> Text:
+    tally = row.tally
+    text = Text(f"{row.rule.label}, layer {row.layer}: ", style="bold")
+    if not tally.total:
+        return text.append("no roots: the function of this layer's input bends at every input.", style="not bold")
+    return text.append(" ".join(_sentences(row)), style="not bold")
+
+
+def _sentences(row: RootRow) -> Iterator[str]:
+    tally, places = row.tally, row.tally.places
+    inside = sum(places[name] for name in INSIDE)
+    away = places["outside"] + places["same_gradient_elsewhere"]
+    if away:
+        yield f"{_share(away, tally.total)} root points lie outside the input's linear region."
+    if places["boundary"]:
+        yield f"{_share(places['boundary'], tally.total)} lie on its edge."
+    if places["no_root"]:
+        yield f"For {_share(places['no_root'], tally.total)} neurons the rule has no root at all."
+    if places["degenerate"]:
+        yield f"{_share(places['degenerate'], tally.total)} are the input itself."
+    if places["undecided"]:
+        yield f"{_share(places['undecided'], tally.total)} are undecided: the budget ran out."
+    yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside." if inside else "None is inside."
+    if tally.residuals.maximum:
+        yield f"The Taylor identity is off by up to {float(tally.residuals.maximum):.4g}."
+
+
+def _places(found: Findings) -> Table:
+    shown = [name for name in MEANINGS if any(row.tally.places[name] for row in found.rows)]
+    table = _table("Where the root points lie", "rule", "layer", "roots", *(SHORT[name] for name in shown))
+    for row in found.rows:
+        counts = (f"{row.tally.places[name]:,}" for name in shown)
+        table.add_row(row.rule.label, str(row.layer), f"{row.tally.total:,}", *counts)
+    return table
+
+
+def _facts(found: Findings) -> Table:
+    table = _table(
+        "What holds at the root points", "rule", "layer", "equal gradient", "inputs, all equal",
+        "equal output", "zero output", "in domain", "residual max", "median",
+    )  # fmt: skip
+    for row in found.rows:
+        tally, total = row.tally, row.tally.total
+        counted = (tally.equal_output, tally.zero_relevance, tally.in_domain)
+        table.add_row(
+            row.rule.label,
+            str(row.layer),
+            _percent(tally.equal_gradient, total),
+            f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
+            *(_percent(number, total) for number in counted),
+            f"{float(tally.residuals.maximum):.4g}",
+            f"{tally.residuals.median:.3g}",
+        )
+    return table
+
+
+def _inputs(row: RootRow) -> int:
+    tally = row.tally
+    return tally.inputs_all_equal_gradient + tally.inputs_any_different_gradient + tally.inputs_unresolved
+
+
+def _legend(found: Findings) -> Iterator[RenderableType]:
+    for name, meaning in MEANINGS.items():
+        if any(row.tally.places[name] for row in found.rows):
+            yield Padding(Text.assemble((f"{SHORT[name]}: ", "bold"), meaning), (0, 0, 0, 2))
+
+
+def _asked(found: Findings) -> Iterator[RenderableType]:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _settings(found):
+        grid.add_row(name, value)
+    yield Padding(grid, (0, 0, 0, 2))
+
+
+def _settings(found: Findings) -> Iterator[tuple[str, str]]:
+    network, settings = found.network, found.settings
+    yield "network", f"{network.source}, {'-'.join(map(str, network.widths))}, {network.parameters:,} parameters"
+    yield "sha256", network.file_sha256 or network.sha256
+    yield "inputs", f"{found.inputs.audited:,} audited of {found.inputs.count:,} ({found.source}); {_left_out(found)}"
+    logit = "each input's largest output" if settings.logit is None else str(settings.logit)
+    yield "explained", f"logit {logit}, above {settings.min_logit:g}" if settings.logit is not None else logit
+    yield "roots", f"{settings.root} roots; domain {settings.domain.name}" + _seed(found)
+    budget = settings.budget
+    bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
+    yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"
+    by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in ("enclosure", "rational")}
+    yield "decided", f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals"
+    yield "time", f"{found.seconds:.2f} s"
+
+
+def _seed(found: Findings) -> str:
+    return "" if found.seed is None else f"; seed {found.seed}"
+
+
+def _left_out(found: Findings) -> str:
+    inputs = found.inputs
+    below = f"{inputs.below_min_logit:,} left out because their logit is not above {found.settings.min_logit:g}"
+    hinge = f"{inputs.on_hinge:,} because they sit on a hinge, where there is no gradient"
+    reasons = [below] * bool(inputs.below_min_logit) + [hinge] * bool(inputs.on_hinge)
+    layers = [f"{row.tally.on_hinge:,} at layer {row.layer}" for row in found.rows if row.tally.on_hinge]
+    bent = [f"the function of a layer's input bends for {', '.join(dict.fromkeys(layers))}"] * bool(layers)
+    return "; ".join(reasons + bent) or "none left out"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold", vertical="bottom")
+    return table
+
+
+def _share(part: int, total: int) -> str:
+    return f"{part:,} of {total:,} ({_percent(part, total)})"
+
+
+def _percent(part: int, total: int) -> str:
+    """To one decimal; never 0 % or 100 % where it is not exactly that."""
+    if not total:
+        return "-"
+    share = f"{100 * part / total:.1f}"
+    if share == "100.0" and part < total:
+        share = "> 99.9"
+    if share == "0.0" and part:
+        share = "< 0.1"
+    return f"{share} %"

@@ -1,0 +1,221 @@
+"""Which inputs are audited: rows that were given, or samples that depend on the seed alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dtdsym.arithmetic.enclosure import ENCLOSURE, exact, sign
+from dtdsym.arithmetic.rational import fraction
+from dtdsym.errors import DtdsymError, InputError
+from dtdsym.network.evaluate import evaluate
+from dtdsym.network.load import load_tensor
+from dtdsym.network.network import Network
+from dtdsym.survey.settings import Domain
+
+TRIES = 1000
+BATCH_OF_DRAWS = 16
+_FORMATS = "supported are .npy, .npz, .csv and .pt with one input a row"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """points (k, in), float64, the exact inputs; rejected: draws thrown away on the way to them."""
+
+    points: np.ndarray
+    rejected: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class GivenInputs:
+    """Rows (n, in) of an array, perhaps one that lies on disk; read batch by batch."""
+
+    rows: np.ndarray
+    source: str
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """Rows start to stop. Raises InputError for one that is not finite."""
+        points = np.array(self.rows[start:stop], dtype=np.float64)
+        if not np.isfinite(points).all():
+            row, column = (int(n) for n in np.argwhere(~np.isfinite(points))[0])
+            raise InputError(
+                f"{self.source}: row {start + row}, column {column} is {points[row, column]}; inputs must be finite"
+            )
+        return Batch(points)
+
+    def check(self) -> None:
+        """Raises InputError for a row that is not finite, before anything is audited; reads one part at a time."""
+        for start in range(0, self.count, 4096):
+            self.batch(start, start + 4096)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes these inputs these: their number and the hash of their values."""
+        digest = hashlib.sha256()
+        for start in range(0, self.count, 4096):
+            digest.update(self.batch(start, start + 4096).points.tobytes())
+        return {"count": self.count, "sha256": digest.hexdigest()}
+
+
+@dataclass(frozen=True, eq=False)
+class SampledInputs:
+    """Input i is drawn by a generator seeded with (seed, i), so it does not depend on batches, workers or a resume.
+
+    Drawn until the explained logit (None: the largest output) is above `min_logit`, at most TRIES times. Rounded to
+    float32, which keeps the rationals short.
+    """
+
+    network: Network
+    domain: Domain
+    logit: int | None
+    min_logit: float
+    count: int
+    seed: int
+    source: str = "sampled"
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InputError(f"{self.count} samples asked for; give at least 1")
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """Samples start to stop. Raises InputError where no draw has a logit above the least one."""
+        drawn = [self._sample(index) for index in range(start, stop)]
+        points = np.array([point for point, _ in drawn]).reshape(len(drawn), self.network.sizes[0])
+        return Batch(points, sum(rejected for _, rejected in drawn))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes these inputs these."""
+        return {"count": self.count, "seed": self.seed}
+
+    def _sample(self, index: int) -> tuple[np.ndarray, int]:
+        rng = np.random.default_rng([self.seed, index])
+        for tried in range(0, TRIES, BATCH_OF_DRAWS):
+            points = self._draw(rng, min(BATCH_OF_DRAWS, TRIES - tried))
+            for number, above in enumerate(self._above(points)):
+                if above:
+                    return points[number], tried + number
+        logit = "the largest output" if self.logit is None else f"logit {self.logit}"
+        raise InputError(
+            f"no input with {logit} above {self.min_logit:g} found in {TRIES} draws (seed {self.seed}, domain "
+            f"{self.domain.name}); lower --min-logit, choose another --logit or --domain, or give inputs with --input"
+        )
+
+    def _draw(self, rng: np.random.Generator, number: int) -> np.ndarray:
+        shape = (number, self.network.sizes[0])
+        low, high = self.domain.low, self.domain.high
+        if low is not None and high is not None:
+            drawn = rng.uniform(float(low), float(high), shape).astype(np.float32).astype(np.float64)
+            return np.clip(drawn, float(low), float(high))
+        drawn = rng.standard_normal(shape).astype(np.float32).astype(np.float64)
+        return drawn if low is None else np.abs(drawn)
+
+    def _above(self, points: np.ndarray) -> list[bool]:
+        outputs = self._explained
+        found = evaluate(outputs, ENCLOSURE, {0: exact(torch.from_numpy(points))})[len(outputs.nodes) - 1]
+        signs = sign(found - self.min_logit)
+        return [bool((row == 1).any()) or (bool((row > 1).any()) and self._exactly(p)) for row, p in zip(signs, points, strict=True)]
+
+    def _exactly(self, point: np.ndarray) -> bool:
+        return max(self._explained(point.tolist())) > Fraction(self.min_logit)
+
+    @cached_property
+    def _explained(self) -> Network:
+        return self.network if self.logit is None else self.network.logit(self.logit)
+
+
+def as_inputs(inputs: Any, network: Network) -> GivenInputs | SampledInputs:
+    """Inputs for this network from rows of numbers (n, in), images (n, ...), an array, a tensor, or inputs themselves.
+
+    Numbers that are not floats must be exactly floats. Raises InputError."""
+    if isinstance(inputs, GivenInputs | SampledInputs):
+        return inputs
+    if isinstance(inputs, torch.Tensor):
+        if not inputs.is_floating_point():
+            inputs = inputs.cpu().numpy()
+        else:
+            inputs = inputs.detach().double().cpu().numpy()
+    given = _rows(inputs if isinstance(inputs, np.ndarray) else _exact_rows(inputs), network, "the given array")
+    given.check()
+    return given
+
+
+def read_inputs(path: str | Path, network: Network) -> GivenInputs:
+    """Inputs from a file: .npy (read from the disk as they are needed), .npz, .csv, or .pt with a tensor.
+
+    Nothing in a file is executed. Raises InputError with one line."""
+    name = str(path)
+    try:
+        rows = _read(Path(path))
+    except (OSError, ValueError, EOFError) as err:
+        reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
+        raise InputError(f"{name}: cannot be read as inputs ({reason}); {_FORMATS}") from err
+    except InputError as err:
+        raise InputError(f"{name}: {err}") from err
+    given = _rows(rows, network, name)
+    given.check()
+    return given
+
+
+def _read(path: Path) -> np.ndarray:
+    start = path.read_bytes()[:8] if path.stat().st_size < 8 else _first_bytes(path)
+    if start.startswith(b"\x93NUMPY"):
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    if path.suffix == ".csv":
+        return np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
+    if path.suffix == ".npz":
+        return _from_npz(path)
+    if path.suffix == ".pt" or start.startswith((b"PK", b"\x80")):
+        try:
+            return load_tensor(path)
+        except DtdsymError as err:
+            raise InputError(str(err).removeprefix(f"{path}: ")) from err
+    raise InputError(f"not a file of inputs that is understood; {_FORMATS}")
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)
+
+
+def _from_npz(path: Path) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as archive:
+        names = list(archive)
+        chosen = [name for name in ("inputs", "x") if name in names] or names
+        if len(chosen) != 1 and chosen[0] not in ("inputs", "x"):
+            raise InputError(f"holds the arrays {', '.join(names)}; keep one, or name it inputs")
+        return np.asarray(archive[chosen[0]])
+
+
+def _exact_rows(inputs: Any) -> np.ndarray:
+    try:
+        array = np.array(inputs, dtype=object)
+    except ValueError as err:
+        raise InputError("the inputs: rows of different lengths; give one row of numbers an input") from err
+    numbers = [fraction(number) for number in array.ravel()]
+    floats = np.array([float(number) for number in numbers]).reshape(array.shape)
+    if any(Fraction(f) != number for f, number in zip(floats.ravel().tolist(), numbers, strict=True)):
+        raise InputError("the inputs: a number is no float; audits take floats, for other rationals use dtdsym.place")
+    return floats
+
+
+def _rows(array: np.ndarray, network: Network, source: str) -> GivenInputs:
+    size = network.sizes[0]
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise InputError(f"{source}: numbers of type {array.dtype}; give floats of at most 64 bits, or integers")
+    if array.ndim < 2 or array.shape[0] == 0 or int(np.prod(array.shape[1:])) != size:
+        raise InputError(
+            f"{source}: shape {tuple(array.shape)}; this network needs (n, {size}) with n >= 1: one input a row, "
+            f"of {size} numbers"
+        )
+    return GivenInputs(array.reshape(len(array), size), source)

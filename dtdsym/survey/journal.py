@@ -1,0 +1,74 @@
+"""The journal of a run: finished chunks, written as they come, so that a killed run loses nothing but the last one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dtdsym.errors import InputError
+
+FORMAT = "dtdsym-journal/1"
+
+
+class Journal:
+    """JSON lines: the first names the run, each further one holds a finished chunk.
+
+    A line counts only with its line feed: a torn last one is cut off and its chunk done again. Raises InputError if
+    the file is the journal of another run, or no journal.
+    """
+
+    def __init__(self, path: str | Path, identity: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.finished: dict[int, dict[str, Any]] = {}
+        header = {"format": FORMAT, **json.loads(json.dumps(identity))}
+        lines = self._whole_lines()
+        if lines:
+            self._check(lines[0], header)
+            for line in lines[1:]:
+                entry = json.loads(line)
+                self.finished[entry["chunk"]] = entry["data"]
+        else:
+            self._append(header)
+
+    def write(self, chunk: int, data: Mapping[str, Any]) -> None:
+        """Add a finished chunk; it is on the disk when this returns."""
+        self._append({"chunk": chunk, "data": data})
+
+    def _whole_lines(self) -> list[bytes]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as err:
+            raise InputError(f"{self.path}: cannot be read ({err.strerror}); give --resume a file to write to") from err
+        whole = content.rfind(b"\n") + 1
+        if content and (not whole or not content.startswith(b'{"format": "dtdsym-journal/')):
+            if b'{"format": "dtdsym-journal/'.startswith(content[:27]) or content.startswith(b'{"format": "dtdsym-'):
+                whole = 0
+            else:
+                raise InputError(f"{self.path}: not a journal of dtdsym; give --resume a file of its own")
+        if whole < len(content):
+            os.truncate(self.path, whole)
+        return content[:whole].splitlines()
+
+    def _check(self, line: bytes, header: Mapping[str, Any]) -> None:
+        found = json.loads(line)
+        differing = [key for key in header if found.get(key) != header[key]]
+        if differing:
+            key = differing[0]
+            raise InputError(
+                f"{self.path}: the journal of another run: {key} was {found.get(key)}, now {header[key]}; give --resume "
+                "another file, or the settings of that run"
+            )
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry).encode() + b"\n"
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                file.write(line)
+                os.fsync(file.fileno())
+        except OSError as err:
+            raise InputError(f"{self.path}: cannot be written ({err.strerror}); give --resume a file to write to") from err

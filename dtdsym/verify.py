@@ -1,0 +1,204 @@
+"""`python -m dtdsym.verify NET`: audit the Taylor root points behind explanations of a network, exactly."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from dtdsym._version import __version__
+from dtdsym.errors import DtdsymError, InputError
+from dtdsym.geometry.budget import Budget
+from dtdsym.network.load import load
+from dtdsym.network.network import Network
+from dtdsym.relevance.rule import families
+from dtdsym.report.audit import Report, audit
+from dtdsym.report.heatmap import LARGEST, heatmap
+from dtdsym.survey.chunk import largest_outputs
+from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
+from dtdsym.survey.settings import Settings
+
+VIOLATED, COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
+DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
+
+_EPILOG = """examples:
+  python -m dtdsym.verify net.pt                                    100 sampled inputs, four rules, first layer
+  python -m dtdsym.verify net.pt --input images.npy --rule zplus    your inputs, one rule
+  python -m dtdsym.verify net.pt --layer all --json report.json     every layer; the report as JSON too
+  python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
+  python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
+
+exit status: 2 it could not run; else 1 a root lies where its Taylor expansion is not valid (normal for an honest audit
+of DTD); else 3 something stayed undecided within the budget; else 0
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status. One line on standard error where it cannot run."""
+    options = _parser().parse_args(argv)
+    try:
+        report = _run(options)
+    except DtdsymError as err:
+        return _fail(str(err))
+    except OSError as err:
+        return _fail(f"{err.filename or 'the system'}: {err.strerror or err}")
+    except KeyboardInterrupt:
+        print("dtdsym: interrupted" + (f"; {options.resume} is kept" if options.resume else ""), file=sys.stderr)
+        return INTERRUPTED
+    return VIOLATED if report.violated else UNDECIDED if report.undecided else 0
+
+
+def _fail(line: str) -> int:
+    print(f"dtdsym: {' '.join(line.split())}", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dtdsym.verify",
+        description=(
+            "Place every Taylor root point of propagation rules exactly: inside the input's linear region, on its edge,"
+            " or outside."
+        ),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("network", metavar="NET", help="a .pt file: torch.save of nn.Sequential layers, or of a state_dict")
+    add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
+    add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
+    add("--samples", metavar="N", type=int, default=100, help="inputs to sample where no file is given (100)")
+    add("--seed", metavar="S", type=int, default=0, help="of the samples (0)")
+    add("--domain", default="nonnegative", help="nonnegative (sampled as |N(0,1)|), real (N(0,1)) or box:LO:HI (uniform)")
+    add("--min-logit", metavar="T", type=float, help="audit inputs whose explained logit is above T (0.1 sampled, else 0)")
+    add("--logit", metavar="K|argmax", default="argmax", help="the explained output (argmax: each input's largest)")
+    add("--rule", metavar="NAME[:PARAM[:PARAM]]", action="append", help=f"repeatable ({' '.join(DEFAULT_RULES)}); known: {' '.join(families())}")
+    add("--root", default="relevance", help="relevance (what implementations use) or hinge (the theory's)")
+    add("--layer", metavar="L|all", default="1", help="number from 1, several with commas, or all (1)")
+    add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
+    add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
+    add("--jobs", metavar="N", type=int, default=1, help="worker processes (1)")
+    add("--json", metavar="FILE|-", help="write the report as JSON; -: to standard output, and nothing else there")
+    add("--resume", metavar="FILE", help="keep finished work in FILE, and go on from what it holds")
+    add("--heatmap", metavar="FILE", help=f"picture of the first {LARGEST} inputs with their explanations")
+    add("--quiet", action="store_true", help="no report on standard output, no progress")
+    add("--version", action="version", version=f"dtdsym {__version__}")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> Report:
+    if options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs}: give at least 1")
+    network = load(options.network, layers=options.layers)
+    asked = _asked(options)
+    settings = Settings.of(network, **asked)
+    inputs = _inputs(options, network, settings)
+    with _writable(options.json), _workers(options.jobs) as executor, _progress(options.quiet) as progress:
+        report = audit(network, inputs, **asked, executor=executor, journal=options.resume, progress=progress)
+    if options.heatmap:
+        _draw(network, inputs, settings, options.heatmap)
+    _show(report, options)
+    return report
+
+
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    least = options.min_logit
+    return {
+        "rules": options.rule or DEFAULT_RULES,
+        "logit": _number(options.logit, "--logit", "argmax"),
+        "layers": "all" if options.layer == "all" else [_number(n, "--layer", "all") for n in options.layer.split(",")],
+        "root": options.root,
+        "domain": options.domain,
+        "min_logit": (0.0 if options.input else 0.1) if least is None else least,
+        "budget": Budget(seconds=options.budget),
+        "engine": options.engine,
+    }
+
+
+def _number(text: str, option: str, word: str) -> int | str:
+    if text == word:
+        return text
+    try:
+        return int(text)
+    except ValueError as err:
+        raise InputError(f"{option} {text!r}: give a whole number, or {word}") from err
+
+
+def _inputs(options: argparse.Namespace, network: Network, settings: Settings) -> GivenInputs | SampledInputs:
+    if options.input:
+        return read_inputs(options.input, network)
+    if options.seed < 0:
+        raise InputError(f"--seed {options.seed}: give a whole number from 0")
+    return SampledInputs(network, settings.domain, settings.logit, settings.min_logit, options.samples, options.seed)
+
+
+@contextmanager
+def _writable(path: str | None) -> Iterator[None]:
+    """Find out before the work, not after it, that the report cannot be written."""
+    if path is not None and path != "-":
+        with Path(path).open("a"):
+            pass
+    yield
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Executor | None]:
+    """Worker processes, started afresh: a fork would inherit torch's threads in an unknown state."""
+    if jobs == 1:
+        yield None
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as executor:
+        yield executor
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("inputs", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _draw(network: Network, inputs: GivenInputs | SampledInputs, settings: Settings, path: str) -> None:
+    points = inputs.batch(0, min(LARGEST, inputs.count)).points
+    chosen = largest_outputs(network, points).tolist()
+    logits = chosen if settings.logit is None else [settings.logit] * len(points)
+    heatmap(network, points, logits, settings.rules, path)
+
+
+def _show(report: Report, options: argparse.Namespace) -> None:
+    text = json.dumps(report.to_json(), indent=2)
+    if options.json not in (None, "-"):
+        Path(options.json).write_text(text + "\n")
+    try:
+        if options.json == "-":
+            print(text)
+        elif not options.quiet:
+            Console(highlight=False).print(report)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
