@@ -79,10 +79,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
     add("--samples", metavar="N", type=int, default=100, help="inputs to sample where no file is given (100)")
     add("--seed", metavar="S", type=int, default=0, help="of the samples (0)")
-    add("--domain", default="nonnegative", help="nonnegative (sampled as |N(0,1)|), real (N(0,1)) or box:LO:HI (uniform)")
-    add("--min-logit", metavar="T", type=float, help="audit inputs whose explained logit is above T (0.1 sampled, else 0)")
+    add(
+        "--domain",
+        default="nonnegative",
+        help="nonnegative (sampled as |N(0,1)|), real (N(0,1)) or box:LO:HI (uniform)",
+    )
+    add(
+        "--min-logit",
+        metavar="T",
+        type=float,
+        help="audit inputs whose explained logit is above T (0.1 sampled, else 0)",
+    )
     add("--logit", metavar="K|argmax", default="argmax", help="the explained output (argmax: each input's largest)")
-    add("--rule", metavar="NAME[:PARAM[:PARAM]]", action="append", help=f"repeatable ({' '.join(DEFAULT_RULES)}); known: {' '.join(families())}")
+    add(
+        "--rule",
+        metavar="NAME[:PARAM[:PARAM]]",
+        action="append",
+        help=f"repeatable ({' '.join(DEFAULT_RULES)}); known: {' '.join(families())}",
+    )
     add("--root", default="relevance", help="relevance (what implementations use) or hinge (the theory's)")
     add("--layer", metavar="L|all", default="1", help="number from 1, several with commas, or all (1)")
     add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")

@@ -43,7 +43,7 @@ def load(path: str | PathLike[str], layers: Layers | None = None) -> Network:
 
 
 def load_tensor(path: str | PathLike[str]) -> np.ndarray:
-    """The one tensor that torch.save wrote to this file, as float64, exactly; for inputs. Raises LoadError, NotExact."""
+    """The one tensor that torch.save wrote to this file, as exact float64, for inputs. Raises LoadError, NotExact."""
     data = _read(Path(path))
     try:
         archive = _open(data)

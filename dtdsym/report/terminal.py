@@ -98,7 +98,13 @@ def _sentences(row: RootRow) -> Iterator[str]:
         yield f"{_share(places['degenerate'], tally.total)} are the input itself."
     if places["undecided"]:
         yield f"{_share(places['undecided'], tally.total)} are undecided: the budget ran out."
-    yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside." if inside else "None is inside."
+    yield (
+        f"All {inside:,} lie inside."
+        if inside == tally.total
+        else f"{inside:,} lie inside."
+        if inside
+        else "None is inside."
+    )
     if tally.residuals.maximum:
         yield f"The Taylor identity is off by up to {float(tally.residuals.maximum):.4g}."
 
@@ -164,7 +170,10 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
     yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"
     by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in ("enclosure", "rational")}
-    yield "decided", f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals"
+    yield (
+        "decided",
+        f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals",
+    )
     yield "time", f"{found.seconds:.2f} s"
 
 
@@ -185,7 +194,9 @@ def _left_out(found: Findings) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold", vertical="bottom")
+        table.add_column(
+            column, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold", vertical="bottom"
+        )
     return table
 
 

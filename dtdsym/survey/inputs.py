@@ -124,7 +124,10 @@ class SampledInputs:
         outputs = self._explained
         found = evaluate(outputs, ENCLOSURE, {0: exact(torch.from_numpy(points))})[len(outputs.nodes) - 1]
         signs = sign(found - self.min_logit)
-        return [bool((row == 1).any()) or (bool((row > 1).any()) and self._exactly(p)) for row, p in zip(signs, points, strict=True)]
+        return [
+            bool((row == 1).any()) or (bool((row > 1).any()) and self._exactly(p))
+            for row, p in zip(signs, points, strict=True)
+        ]
 
     def _exactly(self, point: np.ndarray) -> bool:
         return max(self._explained(point.tolist())) > Fraction(self.min_logit)

@@ -71,4 +71,6 @@ class Journal:
                 file.write(line)
                 os.fsync(file.fileno())
         except OSError as err:
-            raise InputError(f"{self.path}: cannot be written ({err.strerror}); give --resume a file to write to") from err
+            raise InputError(
+                f"{self.path}: cannot be written ({err.strerror}); give --resume a file to write to"
+            ) from err

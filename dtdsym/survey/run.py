@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.survey.chunk import audit_chunk
+from dtdsym.survey.findings import Findings, InputCounts, RootRow
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
-from dtdsym.survey.findings import Findings, InputCounts, RootRow
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
 

@@ -9,7 +9,6 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
-from dtdsym.relevance.root import roots
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import layers
@@ -19,6 +18,7 @@ from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
 from dtdsym.geometry.region import region
 from dtdsym.network.network import sequential
+from dtdsym.relevance.root import roots
 from dtdsym.survey import run
 from dtdsym.survey.run import conduct as audit
 from dtdsym.survey.tally import Residuals, Tally

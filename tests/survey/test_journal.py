@@ -1,0 +1,91 @@
+"""The journal: what is finished stays finished, whatever happens to the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dtdsym.errors import InputError
+from dtdsym.survey.journal import Journal
+
+IDENTITY = {"network": "abc", "layers": [1]}
+
+
+def test_what_was_written_is_found_again(tmp_path):
+    path = tmp_path / "run.jsonl"
+    Journal(path, IDENTITY).write(3, {"n": 1})
+    Journal(path, IDENTITY).write(5, {"n": 2})
+    assert Journal(path, IDENTITY).finished == {3: {"n": 1}, 5: {"n": 2}}
+
+
+@pytest.mark.parametrize("cut", range(1, 30, 3))
+def test_a_torn_last_line_is_cut_off_and_its_chunk_done_again(tmp_path, cut):
+    path = tmp_path / "run.jsonl"
+    Journal(path, IDENTITY).write(0, {"n": 1})
+    whole = path.read_bytes()
+    Journal(path, IDENTITY).write(1, {"n": 2, "more": "x" * 40})
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Journal(path, IDENTITY)
+    assert again.finished == {0: {"n": 1}}
+    assert path.read_bytes() == whole
+    again.write(1, {"n": 2})
+    assert Journal(path, IDENTITY).finished == {0: {"n": 1}, 1: {"n": 2}}
+
+
+def test_a_torn_first_line_starts_anew(tmp_path):
+    path = tmp_path / "run.jsonl"
+    Journal(path, IDENTITY)
+    path.write_bytes(path.read_bytes()[:-5])
+    assert Journal(path, IDENTITY).finished == {}
+    assert Journal(path, IDENTITY).finished == {}
+
+
+def test_the_journal_of_another_run_is_refused_with_what_differs(tmp_path):
+    path = tmp_path / "run.jsonl"
+    Journal(path, IDENTITY)
+    with pytest.raises(InputError, match=r"another run: layers was \[1\], now \[1, 2\]"):
+        Journal(path, {**IDENTITY, "layers": [1, 2]})
+
+
+@pytest.mark.parametrize("content", [b"my thesis\n", b"my thesis", b"{}\n", b'{"format": "other"}\n'])
+def test_a_file_of_something_else_is_left_alone(tmp_path, content):
+    path = tmp_path / "thesis.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a journal"):
+        Journal(path, IDENTITY)
+    assert path.read_bytes() == content
+
+
+def test_a_killed_audit_goes_on_where_it_was_and_counts_nothing_twice(tmp_path, repository):
+    command = [
+        sys.executable, "-m", "dtdsym.verify", "examples/paper_mlp.pt", "--samples", "20000", "--logit", "0",
+        "--rule", "zplus", "--json", "-", "--resume",
+    ]  # fmt: skip
+    killed = subprocess.Popen([*command, str(tmp_path / "a")], cwd=repository, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "a").exists() or (tmp_path / "a").read_bytes().count(b"\n") < 3:
+        assert killed.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = (tmp_path / "a").read_bytes()
+    kept = before[: before.rfind(b"\n") + 1]
+    reports = [finished(command, tmp_path / name, repository) for name in ("a", "b")]
+    assert (tmp_path / "a").read_bytes().startswith(kept)
+    assert kept.count(b"\n") < (tmp_path / "b").read_bytes().count(b"\n")
+    assert reports[0] == reports[1]
+
+
+def finished(command, journal, repository) -> dict:
+    done = subprocess.run([*command, str(journal)], cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    del report["seconds"]
+    for row in report["roots"]:
+        del row["seconds"]
+    return report

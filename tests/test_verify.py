@@ -1,0 +1,165 @@
+"""The command line: exit statuses, JSON, and one clear line for every bad input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dtdsym.__main__ import main as dtdsym_main
+from dtdsym.verify import main
+
+
+@pytest.fixture
+def net(tmp_path):
+    """[x_1 + x_2], whose zplus roots are 0, on the hinge; with a second output that is never above 0."""
+    module = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    with torch.no_grad():
+        module[0].weight.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+        module[0].bias.zero_()
+    torch.save(module, tmp_path / "net.pt")
+    return tmp_path / "net.pt"
+
+
+@pytest.fixture
+def linear(tmp_path):
+    torch.manual_seed(0)
+    torch.save(nn.Sequential(nn.Linear(2, 1)), tmp_path / "linear.pt")
+    return tmp_path / "linear.pt"
+
+
+def run(capsys, *words) -> tuple[int, str, str]:
+    status = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_a_violation_is_shown_and_exits_with_1(capsys, net):
+    status, out, err = run(capsys, net, "--logit", 0, "--rule", "zplus", "--samples", 20)
+    assert (status, err) == (1, "")
+    assert "20 of 20 (100.0 %) lie on its edge" in " ".join(out.split())
+
+
+def test_where_every_root_is_valid_it_exits_with_0(capsys, linear):
+    status, out, _ = run(capsys, linear, "--rule", "w2", "--domain", "real", "--samples", 5)
+    assert status == 0
+    assert "All 5 lie inside" in out
+
+
+def test_where_the_budget_leaves_something_open_it_exits_with_3(capsys, tmp_path):
+    """x_1 = [x_1] - [-x_1], and so on: at 0 in 12 dimensions 2^12 cones have to be listed to know it is regular."""
+    module = nn.Sequential(
+        nn.Linear(12, 24, bias=False), nn.ReLU(), nn.Linear(24, 24, bias=False), nn.ReLU(), nn.Linear(24, 1)
+    )
+    with torch.no_grad():
+        module[0].weight.copy_(torch.cat([torch.eye(12), -torch.eye(12)]))
+        module[2].weight.copy_(torch.eye(24))
+        module[4].weight.copy_(torch.cat([torch.ones(12), -torch.ones(12)])[None])
+        module[4].bias.fill_(1)
+    torch.save(module, tmp_path / "net.pt")
+    np.save(tmp_path / "x.npy", np.ones((1, 12)))
+    asked = (tmp_path / "net.pt", "--input", tmp_path / "x.npy", "--rule", "lrp0", "--budget")
+    assert run(capsys, *asked, 0.05)[0] == 3
+
+
+def test_json_is_one_document_and_nothing_else(capsys, net, tmp_path):
+    status, out, err = run(capsys, net, "--logit", 0, "--samples", 7, "--json", "-", "--layer", "all")
+    report = json.loads(out)
+    assert (status, err) == (1, "")
+    assert report["format"] == "dtdsym-report/1"
+    assert report["network"]["widths"] == [2, 2]
+    assert report["inputs"]["audited"] == 7
+    assert report["claims"] == []
+    assert [row["rule"] for row in report["roots"]] == ["lrp0", "gamma", "w2", "zplus"]
+    for row in report["roots"]:
+        assert sum(row["places"].values()) == row["total"] == 7
+        assert set(row["taylor_residual"]) >= {"max", "median"}
+    run(capsys, net, "--logit", 0, "--samples", 7, "--json", tmp_path / "r.json", "--quiet", "--layer", "all")
+    again = json.loads((tmp_path / "r.json").read_text())
+    assert [row["places"] for row in again["roots"]] == [row["places"] for row in report["roots"]]
+
+
+def test_quiet_says_nothing(capsys, net):
+    assert run(capsys, net, "--logit", 0, "--samples", 2, "--quiet") == (1, "", "")
+
+
+def test_several_workers_count_what_one_counts(capsys, net):
+    asked = (net, "--logit", 0, "--samples", 50, "--json", "-")
+    reports = [json.loads(run(capsys, *asked, "--jobs", jobs)[1]) for jobs in (1, 2)]
+    assert [row["places"] for row in reports[0]["roots"]] == [row["places"] for row in reports[1]["roots"]]
+
+
+def test_a_heatmap_is_a_picture(capsys, net, tmp_path):
+    run(capsys, net, "--logit", 0, "--samples", 2, "--quiet", "--heatmap", tmp_path / "h.png")
+    assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
+
+
+BAD_OPTIONS = {
+    "unknown rule": (["--rule", "lrp"], "unknown rule 'lrp'; the rules are lrp0, epsilon, gamma, zplus"),
+    "negative gamma": (["--rule", "gamma:-1"], "gamma takes gamma >= 0"),
+    "zbox without bounds": (["--rule", "zbox"], "zbox takes the bounds LOW:HIGH"),
+    "hinge root of epsilon": (["--rule", "epsilon", "--root", "hinge"], "no search direction"),
+    "logit out of range": (["--logit", "2"], "logit 2 does not exist; the network has outputs 0 to 1"),
+    "negative logit": (["--logit", "-1"], "logit -1 does not exist"),
+    "logit no number": (["--logit", "cat"], "--logit 'cat'"),
+    "layer out of range": (["--layer", "2"], "layer 2 does not exist"),
+    "layer no number": (["--layer", "x"], "--layer 'x'"),
+    "no logit above": (["--logit", "1"], "no input with logit 1 above 0.1 found in 1000 draws"),
+    "unknown domain": (["--domain", "cube"], "domain 'cube'"),
+    "budget of nothing": (["--budget", "0"], "budget of 0.0 seconds"),
+    "budget nan": (["--budget", "nan"], "budget of nan seconds"),
+    "no samples": (["--samples", "0"], "0 samples asked for"),
+    "negative samples": (["--samples", "-3"], "-3 samples asked for"),
+    "negative seed": (["--seed", "-1"], "--seed -1"),
+    "no workers": (["--jobs", "0"], "--jobs 0"),
+    "unknown root": (["--root", "square"], "root 'square'"),
+    "unknown engine": (["--engine", "warp"], "engine 'warp'"),
+    "min logit nan": (["--min-logit", "nan"], "--min-logit"),
+    "unwritable report": (["--json", "/nowhere/r.json"], "/nowhere/r.json"),
+    "unwritable heat-map": (["--logit", "0", "--samples", "1", "--heatmap", "/nowhere/h.png"], "/nowhere/h.png"),
+    "missing inputs": (["--input", "nowhere.npy"], "nowhere.npy"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+def test_bad_options_are_refused_in_one_line(capsys, net, name):
+    words, message = BAD_OPTIONS[name]
+    status, out, err = run(capsys, net, *words)
+    assert (status, out) == (2, "")
+    assert err.startswith("dtdsym: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_bad_networks_are_refused_in_one_line(capsys, tmp_path):
+    (tmp_path / "text.pt").write_text("no network")
+    torch.save(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(2, 1)), tmp_path / "unchained.pt")
+    torch.save(nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()), tmp_path / "sigmoid.pt")
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "weights.pt")
+    bad = nn.Sequential(nn.Linear(2, 2))
+    bad[0].weight.data[1, 0] = float("nan")
+    torch.save(bad, tmp_path / "nan.pt")
+    expected = {
+        "missing.pt": "no such file",
+        "text.pt": "text file",
+        "unchained.pt": "receives 3",
+        "sigmoid.pt": "Sigmoid",
+        "weights.pt": "--layers relu-mlp",
+        "nan.pt": "weight[1, 0] is nan",
+    }
+    for name, message in expected.items():
+        status, out, err = run(capsys, tmp_path / name)
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+        assert message in err
+
+
+def test_the_command_dtdsym_finds_its_subcommands(capsys, net):
+    assert dtdsym_main(["verify", str(net), "--logit", "0", "--samples", "2", "--quiet"]) == 1
+    assert dtdsym_main(["verfy"]) == 2
+    assert "unknown command 'verfy'" in capsys.readouterr().err
+    assert dtdsym_main(["--help"]) == 0
+    assert "verify" in capsys.readouterr().out
