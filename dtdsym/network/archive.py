@@ -60,7 +60,7 @@ def _stored_plainly(archive: zipfile.ZipFile, size: int) -> set[str]:
     """Names of the entries, none compressed, doubled or overlapping: no archive can hold more than its own bytes."""
     entries = archive.infolist()
     for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size or entry.flag_bits & 1:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             raise LoadError(
                 f"its entry {shown(entry.filename)} is compressed or encrypted, which torch.save never does; "
                 "save the network again with torch.save"

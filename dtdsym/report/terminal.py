@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import StringIO
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -98,13 +99,10 @@ def _sentences(row: RootRow) -> Iterator[str]:
         yield f"{_share(places['degenerate'], tally.total)} are the input itself."
     if places["undecided"]:
         yield f"{_share(places['undecided'], tally.total)} are undecided: the budget ran out."
-    yield (
-        f"All {inside:,} lie inside."
-        if inside == tally.total
-        else f"{inside:,} lie inside."
-        if inside
-        else "None is inside."
-    )
+    if inside:
+        yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside."
+    else:
+        yield "None is inside."
     if tally.residuals.maximum:
         yield f"The Taylor identity is off by up to {float(tally.residuals.maximum):.4g}."
 
@@ -194,9 +192,9 @@ def _left_out(found: Findings) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
     for number, column in enumerate(columns):
-        table.add_column(
-            column, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold", vertical="bottom"
-        )
+        first = number == 0
+        justify: Literal["left", "right"] = "left" if first else "right"
+        table.add_column(column, justify=justify, no_wrap=first, overflow="fold", vertical="bottom")
     return table
 
 

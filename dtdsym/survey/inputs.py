@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.enclosure import ENCLOSURE, exact, sign
+from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, exact, sign
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.errors import DtdsymError, InputError
 from dtdsym.network.evaluate import evaluate
@@ -124,10 +124,9 @@ class SampledInputs:
         outputs = self._explained
         found = evaluate(outputs, ENCLOSURE, {0: exact(torch.from_numpy(points))})[len(outputs.nodes) - 1]
         signs = sign(found - self.min_logit)
-        return [
-            bool((row == 1).any()) or (bool((row > 1).any()) and self._exactly(p))
-            for row, p in zip(signs, points, strict=True)
-        ]
+        surely, perhaps = (signs == 1).any(1).tolist(), (signs == UNDECIDED).any(1).tolist()
+        rows = zip(surely, perhaps, points, strict=True)
+        return [yes or (maybe and self._exactly(point)) for yes, maybe, point in rows]
 
     def _exactly(self, point: np.ndarray) -> bool:
         return max(self._explained(point.tolist())) > Fraction(self.min_logit)
@@ -144,10 +143,7 @@ def as_inputs(inputs: Any, network: Network) -> GivenInputs | SampledInputs:
     if isinstance(inputs, GivenInputs | SampledInputs):
         return inputs
     if isinstance(inputs, torch.Tensor):
-        if not inputs.is_floating_point():
-            inputs = inputs.cpu().numpy()
-        else:
-            inputs = inputs.detach().double().cpu().numpy()
+        inputs = (inputs.detach().double() if inputs.is_floating_point() else inputs).cpu().numpy()
     given = _rows(inputs if isinstance(inputs, np.ndarray) else _exact_rows(inputs), network, "the given array")
     given.check()
     return given

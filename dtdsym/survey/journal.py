@@ -60,8 +60,8 @@ class Journal:
         if differing:
             key = differing[0]
             raise InputError(
-                f"{self.path}: the journal of another run: {key} was {found.get(key)}, now {header[key]}; give --resume "
-                "another file, or the settings of that run"
+                f"{self.path}: the journal of another run: {key} was {found.get(key)}, now {header[key]}; "
+                "give --resume another file, or the settings of that run"
             )
 
     def _append(self, entry: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -23,23 +23,13 @@ CHUNK_NUMBERS = 1 << 20  # a chunk's roots, (inputs, neurons, coordinates), hold
 IN_FLIGHT = 32  # chunks that wait at the executor: enough to keep many workers busy, few enough to stay small
 
 
-class Inputs(Protocol):
-    """What is audited: `count` inputs, fetched batch by batch."""
-
-    source: str
-    count: int
-
-    def batch(self, start: int, stop: int) -> Any:
-        """Inputs start to stop."""
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
     """A whole audit, as sent to a worker."""
 
     network: Network
     settings: Settings
-    inputs: Inputs
+    inputs: GivenInputs | SampledInputs
     size: int
 
     @property
@@ -86,7 +76,7 @@ def conduct(
         network, rules=rules, layers=layers, logit=logit, root=root,
         domain=domain, min_logit=min_logit, budget=budget, engine=engine,
     )  # fmt: skip
-    given: GivenInputs | SampledInputs = as_inputs(inputs, network)
+    given = as_inputs(inputs, network)
     job = Job(network, settings, given, chunk_size(network, settings))
     rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.rules, settings.layers)]
     found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -82,6 +83,8 @@ class Settings:
             raise InputError(f"root {root!r}: expected relevance or hinge")
         if engine not in ("auto", "exact"):
             raise InputError(f"engine {engine!r}: expected auto or exact")
+        if not math.isfinite(min_logit):
+            raise InputError(f"--min-logit {min_logit}: the least logit must be a finite number")
         chosen = range(1, len(network.layers) + 1) if layers == "all" else layers
         for layer in chosen:
             network.affine(layer)

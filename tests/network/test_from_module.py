@@ -480,6 +480,18 @@ REFUSED = {
     "computed weights": (lambda net, x: functional.linear(x, net.a(x)), "operation t "),
     "scaled product": (lambda net, x: torch.addmm(net.constant, x, net.a.weight, alpha=2), "alpha = beta = 1"),
     "computed bias": (lambda net, x: torch.addmm(x, x, net.a.weight), "constant weights"),
+    "computed bias in one dimension": (
+        lambda net, x: torch.addmm(net.out(x).squeeze(1), x, torch.ones(4, 3)),
+        "constant weights",
+    ),
+    "dropout in training, in inference mode": (
+        torch.inference_mode()(lambda net, x: functional.dropout(x, 0.5)),
+        "it is applied in training mode",
+    ),
+    "matrices, in inference mode": (
+        torch.inference_mode()(lambda net, x: functional.linear(x.view(-1, 2, 2), torch.ones(2, 2))),
+        "takes one flat vector for each sample",
+    ),
     "bias for each sample": (lambda net, x: torch.addmm(torch.ones(3, 4), x, net.a.weight), "constant weights"),
     "convolution": (lambda net, x: functional.conv1d(x.unsqueeze(1), torch.ones(1, 1, 2)), "operation convolution"),
     "batch norm": (lambda net, x: functional.batch_norm(x, net.constant, net.constant), "operation native_batch_norm"),

@@ -255,6 +255,12 @@ def missing_layer():
     return module, UnsupportedLayer, ("layer '1'", "nonetype")
 
 
+def linear_without_its_fields():
+    module = mlp(2, 2)
+    del module[0].__dict__["in_features"]
+    return module, UnsupportedLayer, ("layer '0'", "does not have the fields")
+
+
 def linear_with_children():
     module = mlp(2, 2)
     module[0].add_module("extra", nn.ReLU())
@@ -356,6 +362,7 @@ FLAWS = [
     flatten_of_the_batch,
     module_list,
     missing_layer,
+    linear_without_its_fields,
     linear_with_children,
     linear_with_buffers,
     linear_without_weight,
@@ -473,8 +480,6 @@ PICKLE_BOMBS = {
     "nested lists": b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
     "nested tuples": b"\x80\x02)" + b"\x85" * 50_000 + b".",
     "nested marks": b"\x80\x02" + b"(" * 50_000 + b"t" * 50_000 + b".",
-    "laughing keys": b"\x80\x02})" + b"q\x00h\x00\x86" * 80 + b"Ns.",
-    "colliding keys": b"\x80\x02}\x8a\x0e" + (1 << 100).to_bytes(14, "little") + b"Ns.",
     "no end": b"\x80\x02N",
     "nothing": b"\x80\x02.",
     "two objects": b"\x80\x02NN.",
@@ -502,6 +507,23 @@ def test_a_malformed_pickle_is_refused_in_little_time_and_memory(tmp_path, body,
     with traced_memory() as peak:
         refuse(path, LoadError)
     assert peak() < 10**8
+
+
+KEYS = {
+    "laughing keys": b"\x80\x02})" + b"q\x00h\x00\x86" * 80 + b"Ns.",
+    "colliding keys": b"\x80\x02}\x8a\x0e" + (1 << 100).to_bytes(14, "little") + b"Ns.",
+    "keys that are floats": b"\x80\x02}G" + struct.pack(">d", 0.5) + b"Ns.",
+}
+
+
+@pytest.mark.parametrize("body", KEYS.values(), ids=KEYS)
+def test_keys_that_are_slow_to_hash_or_compare_are_refused(tmp_path, body):
+    refuse(pickled(tmp_path / "net.pt", body, legacy=False), LoadError, "as key")
+
+
+@BOTH
+def test_a_mark_left_open_is_refused(tmp_path, legacy):
+    refuse(pickled(tmp_path / "net.pt", b"\x80\x02(N.", legacy=legacy), LoadError, "its pickle is damaged")
 
 
 def test_pickles_have_a_largest_size_and_number_of_operations(tmp_path, monkeypatch):
@@ -637,6 +659,12 @@ def test_a_storage_cut_short_is_refused(tmp_path, legacy):
     claim = {"weight": ("0", 4, 0, (2, 2), (2, 1))}
     path = pickled(tmp_path / "net.pt", state_dict_pickle(claim), legacy=legacy, storages={"0": b"\0" * 12})
     refuse(path, LoadError, "damaged or cut short", layers=["linear:"])
+
+
+def test_an_old_file_whose_counts_differ_is_refused(tmp_path):
+    claim = {"weight": ("0", 4, 0, (2, 2), (2, 1))}
+    path = pickled(tmp_path / "net.pt", state_dict_pickle(claim), legacy=True, storages={"0": b"\0" * 12})
+    refuse(path, LoadError, "storage 0 should hold 4 numbers", layers=["linear:"])
 
 
 def test_old_files_of_big_endian_machines_are_refused(tmp_path):
