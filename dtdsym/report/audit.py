@@ -22,7 +22,6 @@ class Report(Findings):
         return to_html(self)
 
 
-@wraps(conduct)
+@wraps(conduct, assigned=("__doc__",))
 def audit(*args: Any, **kwargs: Any) -> Report:
-    """See `conduct`."""
     return Report(**vars(conduct(*args, **kwargs)))

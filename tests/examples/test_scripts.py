@@ -1,0 +1,28 @@
+"""The scripts of examples/ run, as a user would run them, and show what they promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(repository, *words: str) -> str:
+    done = subprocess.run([sys.executable, *words], cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_table_1_reproduces_the_printed_first_row_to_the_last_digit(repository):
+    rows = [line.split() for line in run(repository, "examples/table1.py").splitlines()]
+    printed = next(row for row in rows if row[:2] == ["printed:", "same"])
+    computed = next(row for row in rows if row[:3] == ["as", "computed:", "inputs,"])
+    exactly = next(row for row in rows if row[:2] == ["the", "same,"])
+    assert printed[-4:] == computed[-4:] == exactly[-4:] == ["41.20%", "38.70%", "37.70%", "41.10%"]
+
+
+def test_the_readmes_picture_is_drawn(repository, tmp_path):
+    pytest.importorskip("matplotlib")
+    run(repository, "examples/audit_picture.py", str(tmp_path / "audit.png"))
+    assert (tmp_path / "audit.png").read_bytes().startswith(b"\x89PNG")
