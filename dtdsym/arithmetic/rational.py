@@ -76,7 +76,8 @@ def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
 
     Raises ShapeMismatch if it is not a flat sequence of `size` numbers, NotExact if one of them is not finite."""
     if hasattr(numbers, "detach"):
-        numbers = numbers.detach().double().cpu().numpy()
+        numbers = numbers.detach().cpu()
+        numbers = (numbers.double() if numbers.is_floating_point() else numbers).numpy()
     array = np.asarray(numbers, dtype=object)
     if array.shape != (size,):
         raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), one point without a batch dimension")

@@ -33,7 +33,7 @@ class Network:
         if not self.nodes or not isinstance(self.nodes[0], Input):
             raise ShapeMismatch("a network starts with its Input node")
         if not self.layers:
-            raise ShapeMismatch("a network needs at least one affine (linear) layer")
+            raise ShapeMismatch("there is no linear layer, so no root to audit; give a network with at least one")
         for index, node in enumerate(self.nodes[1:], start=1):
             if isinstance(node, Input) or not all(0 <= source < index for source in node.sources):
                 raise ShapeMismatch(f"node {index} {node.name!r}: its sources must be earlier nodes, one Input in all")

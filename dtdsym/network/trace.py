@@ -44,15 +44,16 @@ class Recording(torch.Tensor):
 
     @staticmethod
     def __new__(cls, plain: torch.Tensor, cell: Cell, trace: Trace) -> Recording:
-        made = torch.Tensor._make_wrapper_subclass(
-            cls,
-            plain.size(),
-            strides=plain.stride(),
-            storage_offset=plain.storage_offset(),
-            dtype=plain.dtype,
-            layout=plain.layout,
-            device=plain.device,
-        )
+        with torch.inference_mode(False):  # torch makes no views of a wrapper that was born in inference mode
+            made = torch.Tensor._make_wrapper_subclass(
+                cls,
+                plain.size(),
+                strides=plain.stride(),
+                storage_offset=plain.storage_offset(),
+                dtype=plain.dtype,
+                layout=plain.layout,
+                device=plain.device,
+            )
         made.plain, made.cell, made.recorder = plain, cell, trace
         return made
 

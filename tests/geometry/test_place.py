@@ -6,13 +6,14 @@ from fractions import Fraction
 from unittest.mock import patch
 
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks import SEPARATIONS
 from plane_oracle import Plane
 from strategies import layers, points_near
 
-from dtdsym.errors import OnHinge
+from dtdsym.errors import NotExact, OnHinge
 from dtdsym.geometry import regularity
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
@@ -129,3 +130,13 @@ def test_layers_above_the_first_are_placed_in_their_own_space():
     shifted = sequential(([[1, 0], [1, 0]], [2, 1]), ([[1, -1]], [0]))
     assert place(shifted, (1, 0), (5, 1), layer=2).name == "same_cell"
     assert place(shifted, (1, 0), (1, 5), layer=2).name == "outside"
+
+
+def test_points_are_read_exactly_whatever_holds_them():
+    network = sequential(([[1, -1]], [0]))
+    big = 2**53 + 1
+    assert network(torch.tensor([big, 0])) == (big,)
+    assert network([Fraction(1, 3), "1/4"]) == (Fraction(1, 12),)
+    assert network(torch.tensor([0.5, 0.25], dtype=torch.bfloat16)) == (Fraction(1, 4),)
+    with pytest.raises(NotExact, match="x: 'one' is no number"):
+        network(["one", 0])
