@@ -25,7 +25,7 @@ BATCH_OF_DRAWS = 16
 _FORMATS = "supported are .npy, .npz, .csv and .pt with one input a row"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """points (k, in), float64, the exact inputs; rejected: draws thrown away on the way to them."""
 

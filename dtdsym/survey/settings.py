@@ -82,7 +82,7 @@ class Settings:
         if root not in ("relevance", "hinge"):
             raise InputError(f"root {root!r}: expected relevance or hinge")
         if engine not in ("auto", "exact"):
-            raise InputError(f"engine {engine!r}: expected auto or exact")
+            raise InputError(f"engine {engine!r}: expected auto or exact; a merely numeric engine is not there yet")
         if not math.isfinite(min_logit):
             raise InputError(f"--min-logit {min_logit}: the least logit must be a finite number")
         chosen = range(1, len(network.layers) + 1) if layers == "all" else layers

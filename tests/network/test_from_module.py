@@ -617,7 +617,7 @@ def quantised():
 
 
 def nothing_linear():
-    return nn.ReLU(), ShapeMismatch, "at least one affine"
+    return nn.ReLU(), ShapeMismatch, "no linear layer"
 
 
 def other_width():

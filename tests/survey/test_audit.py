@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise, product
@@ -9,9 +10,10 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import layers
+from plane_oracle import Plane
+from strategies import layers, points_near
 
 from dtdsym.errors import OnHinge
 from dtdsym.geometry.budget import Budget
@@ -20,6 +22,7 @@ from dtdsym.geometry.region import region
 from dtdsym.network.network import sequential
 from dtdsym.relevance.root import roots
 from dtdsym.survey import run
+from dtdsym.survey.inputs import Batch, GivenInputs
 from dtdsym.survey.run import conduct as audit
 from dtdsym.survey.tally import Residuals, Tally
 
@@ -93,6 +96,41 @@ def test_counts_are_those_of_one_place_at_a_time(data, pairs):
             for name in places_of(network, point, rule, layer):
                 expected[name] += 1
         assert row.tally.places == expected
+
+
+@given(st.data(), layers(), st.sampled_from(["relevance", "hinge"]))
+@settings(max_examples=60)
+def test_every_roots_place_is_the_brute_force_oracles(data, pairs, root):
+    plane = Plane(pairs)
+    assume(len(plane.lines) <= 14)
+    network = sequential(*pairs)
+    x = data.draw(points_near(plane.lines))
+    assume(all(Fraction(float(entry)) == entry for entry in x) and network(x)[0] > 0)
+    assume(plane.gradient(x) is not None)
+    rules = [rule for rule in RULES if root == "relevance" or not rule.startswith(("epsilon", "alpha"))]
+    report = audit(network, [[float(entry) for entry in x]], rules=rules, logit=0, root=root, domain="real")
+    for row in report.rows:
+        expected = dict.fromkeys(row.tally.places, 0)
+        for point in roots(network, x, rule=row.rule, root=root):
+            expected[plane.place(x, point) if isinstance(point, tuple) else "no_root"] += 1
+        assert row.tally.places == expected
+
+
+def test_memory_does_not_grow_with_the_inputs(network, inputs, monkeypatch):
+    """Batches of inputs are let go as soon as they are audited."""
+    alive, most = weakref.WeakSet(), 0
+
+    class Watched(GivenInputs):
+        def batch(self, start: int, stop: int) -> Batch:
+            nonlocal most
+            batch = super().batch(start, stop)
+            alive.add(batch)
+            most = max(most, len(alive))
+            return batch
+
+    monkeypatch.setattr(run, "LARGEST_CHUNK", 2)
+    assert audit(network, Watched(inputs, "watched"), rules=["zplus"]).inputs.count == 24
+    assert most <= 2
 
 
 def places_of(network, point, rule, layer) -> list[str]:
