@@ -17,11 +17,12 @@ from dtdsym.arithmetic.rational import vector
 from dtdsym.errors import BudgetSpent
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Pattern
-from dtdsym.geometry.region import Region, region
+from dtdsym.geometry.component import Component
 from dtdsym.geometry.regularity import Irregular, Regular, regularity
 from dtdsym.geometry.search import Crossing, Search, cells_from, cones_at
 from dtdsym.geometry.segment import stays_inside
 from dtdsym.network.network import Network
+from dtdsym.network.slice import slice_at
 
 INSIDE = ("same_cell", "same_region_segment", "same_region")
 PLACES = (
@@ -75,11 +76,12 @@ def place(
 ) -> Place:
     """Place of `other` relative to N_{F_l}(a_l). x (in,) is the network's input; other has the shape of layer l's
     input. Numbers are read exactly. Raises OnHinge if F_l bends at a_l."""
-    home = region(network, x, logit=logit, layer=layer, budget=budget)
+    function, a = slice_at(network, x, logit=logit, layer=layer)
+    home = Component(function, a, budget or Budget())
     return place_in(home, vector(other, size=home.function.size, name="other"), home.budget)
 
 
-def place_in(home: Region, other: np.ndarray, budget: Budget) -> Place:
+def place_in(home: Component, other: np.ndarray, budget: Budget) -> Place:
     """Place of `other` (size,), exact, relative to the region; `undecided` when the budget ends."""
     question = _Question(home, other, budget.start())
     try:
@@ -90,7 +92,7 @@ def place_in(home: Region, other: np.ndarray, budget: Budget) -> Place:
 
 @dataclass(eq=False)
 class _Question:
-    home: Region
+    home: Component
     other: np.ndarray
     meter: Meter
 

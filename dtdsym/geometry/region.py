@@ -1,86 +1,26 @@
-"""N_{F_l}(x): the linear region of Def. 1, found cell by cell as far as a question needs it."""
+"""N_{F_l}(x) as a set: `point in region`, its cells, and the graph of which cells share a facet."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
 from dtdsym.arithmetic.rational import vector
-from dtdsym.errors import OnHinge
-from dtdsym.geometry.budget import Budget, Meter
-from dtdsym.geometry.cell import Cell, Pattern
-from dtdsym.geometry.regularity import Irregular, regularity
-from dtdsym.geometry.search import Search, cells_from
+from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.component import Component
+from dtdsym.geometry.placement import place_in
 from dtdsym.network.network import Network
-from dtdsym.network.slice import Slice, slice_at
-
-if TYPE_CHECKING:
-    import networkx
+from dtdsym.network.slice import slice_at
 
 
-class Region:
-    """The component of {regular p : grad F_l(p) = grad F_l(x)} that holds x. Open; taken in all of R^d.
-
-    `point in region` decides membership exactly; `cells` and `graph` list the whole region. What was found for one
-    question serves the next. Raises OnHinge if F_l is not differentiable at x.
-    """
-
-    def __init__(self, function: Slice, x: np.ndarray, budget: Budget) -> None:
-        self.function, self.x, self.budget = function, x, budget
-        verdict = regularity(function, x, budget.start())
-        if isinstance(verdict, Irregular):
-            raise OnHinge(
-                f"the function bends at the point ({len(verdict.cells[0].hinged)} neurons sit on their hinge there): "
-                "it has no gradient and no linear region; move the input off the hinge"
-            )
-        self.cell: Cell = verdict.cell
-        self.x_on_hinge = bool(verdict.cell.hinged)
-
-    @property
-    def gradient(self) -> tuple[Fraction, ...]:
-        """The constant gradient on the region."""
-        return self.cell.gradient
-
-    @cached_property
-    def search(self) -> Search:
-        """The search through the region's cells, as far as it has come."""
-        return cells_from(self.function, self.cell, self.cell.gradient)
+class Region(Component):
+    """The linear region; `point in region` decides membership exactly."""
 
     def __contains__(self, point: Sequence[Any]) -> bool:
         """Exact membership. Raises BudgetSpent where the budget does not suffice."""
-        from dtdsym.geometry.placement import place_in
-
         found = place_in(self, vector(point, size=self.function.size, name="point"), self.budget)
         found.require_decided()
         return found.inside
-
-    def complete(self) -> Search:
-        """The search, grown until every cell of the region is listed. Raises BudgetSpent."""
-        meter: Meter = self.budget.start()
-        while not self.search.exhausted:
-            self.search.grow(meter)
-        return self.search
-
-    @property
-    def cells(self) -> Mapping[Pattern, Cell]:
-        """All cells of the region by activation pattern. Raises BudgetSpent."""
-        return self.complete().cells
-
-    @property
-    def graph(self) -> networkx.Graph:
-        """Cells as nodes (patterns), an edge where two share a facet. Raises BudgetSpent."""
-        import networkx
-
-        graph = networkx.Graph()
-        graph.add_nodes_from(self.cells)
-        for crossing in self.search.crossings:
-            if crossing.target in self.search.cells:
-                graph.add_edge(crossing.origin, crossing.target)
-        return graph
 
 
 def region(

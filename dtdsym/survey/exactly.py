@@ -9,7 +9,7 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.errors import BudgetSpent, NoRoot, OnHinge
-from dtdsym.geometry.region import Region
+from dtdsym.geometry.component import Component
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice, bypassing
@@ -27,7 +27,7 @@ class ExactInput:
         self.network, self.settings = network, settings
         self.values = evaluate(network, RATIONAL, {0: RATIONAL.lift(point)})
         self.output = self.values[len(network.nodes) - 1][0]
-        self._homes: dict[int, Region | OnHinge | BudgetSpent] = {}
+        self._homes: dict[int, Component | OnHinge | BudgetSpent] = {}
         self._relevances: dict[Rule, Relevances] = {}
         self._roots: dict[tuple[Rule, int], list[Any]] = {}
 
@@ -48,15 +48,15 @@ class ExactInput:
         if isinstance(root, NoRoot):
             return Facts("no_root", None, None, None, None)
         bounds = self.settings.bounds(start)
-        if isinstance(home, Region):
+        if isinstance(home, Component):
             return facts_of(home, self.output, root, bounds, self.settings.budget)
         return Facts("undecided", None, None, None, None)
 
-    def _home(self, start: int) -> Region | OnHinge | BudgetSpent:
+    def _home(self, start: int) -> Component | OnHinge | BudgetSpent:
         if start not in self._homes:
             bypass = {node: self.values[node] for node in bypassing(self.network, start)}
             try:
-                found: Region | OnHinge | BudgetSpent = Region(
+                found: Component | OnHinge | BudgetSpent = Component(
                     Slice(self.network, start, bypass), self.values[start], self.settings.budget
                 )
             except (OnHinge, BudgetSpent) as reason:

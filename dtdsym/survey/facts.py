@@ -10,8 +10,8 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import fractions
 from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.component import Component
 from dtdsym.geometry.placement import Place, place_in
-from dtdsym.geometry.region import Region
 from dtdsym.geometry.regularity import Regular
 
 Bounds = tuple[Fraction | None, Fraction | None]
@@ -31,7 +31,7 @@ class Facts:
     residual: Fraction | None
 
 
-def facts_of(home: Region, output: Any, root: np.ndarray, bounds: Bounds, budget: Budget) -> Facts:
+def facts_of(home: Component, output: Any, root: np.ndarray, bounds: Bounds, budget: Budget) -> Facts:
     """Facts of a root (size,), exact; `output` is F_l at the region's point."""
     found = place_in(home, root, budget)
     value = home.function(root)
@@ -49,7 +49,7 @@ def _within(root: tuple[Fraction, ...], bounds: Bounds) -> bool:
     return all((low is None or low <= entry) and (high is None or entry <= high) for entry in root)
 
 
-def _residual(home: Region, found: Place, root: np.ndarray, difference: Any) -> Fraction | None:
+def _residual(home: Component, found: Place, root: np.ndarray, difference: Any) -> Fraction | None:
     """Zero by theorem on the region and its closure."""
     if found.inside or found.name == "boundary":
         return Fraction(0)
