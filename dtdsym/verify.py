@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -167,19 +168,21 @@ def _writable(path: str | None) -> Iterator[None]:
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[Executor | None]:
-    """Worker processes, started afresh: a fork would inherit torch's threads in an unknown state."""
-    if jobs == 1:
-        yield None
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as executor:
-        yield executor
+    """Worker processes, started afresh: a fork would inherit torch's threads in an unknown state.
 
-
-def _one_thread() -> None:
-    import torch
-
+    Each, this one too, computes with one thread: on a busy machine torch's threads wait for each other, and chunks
+    of this size then take many times longer; --jobs is the way to use more cores."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        if jobs == 1:
+            yield None
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
