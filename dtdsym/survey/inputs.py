@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
+import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -21,6 +23,8 @@ from dtdsym.network.network import Network
 from dtdsym.survey.settings import Domain
 
 TRIES = 1000
+LARGEST_NPZ = 2**31
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 BATCH_OF_DRAWS = 16
 _FORMATS = "supported are .npy, .npz, .csv and .pt with one input a row"
 
@@ -47,7 +51,10 @@ class GivenInputs:
 
     def batch(self, start: int, stop: int) -> Batch:
         """Rows start to stop. Raises InputError for one that is not finite."""
-        points = np.array(self.rows[start:stop], dtype=np.float64)
+        raw = np.asarray(self.rows[start:stop])
+        points = raw.astype(np.float64)
+        if raw.dtype.kind in "iu" and ((raw > 2**53) | (raw < -(2**53))).any():
+            raise InputError(f"{self.source}: an integer beyond 2^53 is not exactly a float; scale the inputs")
         if not np.isfinite(points).all():
             row, column = (int(n) for n in np.argwhere(~np.isfinite(points))[0])
             raise InputError(
@@ -156,8 +163,8 @@ def read_inputs(path: str | Path, network: Network) -> GivenInputs:
     name = str(path)
     try:
         rows = _read(Path(path))
-    except (OSError, ValueError, EOFError) as err:
-        reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
+    except UNREADABLE as err:
+        reason = getattr(err, "strerror", None) or (str(err).splitlines() or [type(err).__name__])[0]
         raise InputError(f"{name}: cannot be read as inputs ({reason}); {_FORMATS}") from err
     except InputError as err:
         raise InputError(f"{name}: {err}") from err
@@ -167,7 +174,9 @@ def read_inputs(path: str | Path, network: Network) -> GivenInputs:
 
 
 def _read(path: Path) -> np.ndarray:
-    start = path.read_bytes()[:8] if path.stat().st_size < 8 else _first_bytes(path)
+    start = _first_bytes(path)
+    if not start:
+        raise InputError(f"the file is empty; {_FORMATS}")
     if start.startswith(b"\x93NUMPY"):
         return np.load(path, mmap_mode="r", allow_pickle=False)
     if path.suffix == ".csv":
@@ -188,11 +197,15 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _from_npz(path: Path) -> np.ndarray:
+    with zipfile.ZipFile(path) as members:
+        size = sum(member.file_size for member in members.infolist())
+        if size > LARGEST_NPZ:
+            raise InputError(f"unpacks to {size} bytes; of .npz at most {LARGEST_NPZ} are read, use .npy for more")
     with np.load(path, allow_pickle=False) as archive:
         names = list(archive)
         chosen = [name for name in ("inputs", "x") if name in names] or names
-        if len(chosen) != 1 and chosen[0] not in ("inputs", "x"):
-            raise InputError(f"holds the arrays {', '.join(names)}; keep one, or name it inputs")
+        if not names or (len(chosen) > 1 and chosen[0] not in ("inputs", "x")):
+            raise InputError(f"holds the arrays {', '.join(names) or '(none)'}; keep one, or name it inputs")
         return np.asarray(archive[chosen[0]])
 
 

@@ -78,7 +78,11 @@ def test_bad_rows_are_refused_in_one_line(network, tmp_path, name):
 
 FILES = {
     "missing": (None, "No such file"),
-    "empty": (b"", "not a file of inputs"),
+    "empty": (b"", "the file is empty"),
+    "broken zip": (b"PK\x03\x04 and then nothing", "x.npz: "),
+    "no arrays": ("empty npz", r"holds the arrays \(none\)"),
+    "large integers": ("large", "an integer beyond 2\\^53"),
+    "a header without numbers": (b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read as inputs"),
     "prose": (b"hello", "not a file of inputs"),
     "objects": ("objects", "cannot be read as inputs"),
     "state_dict": ("state_dict", "save one tensor"),
@@ -92,7 +96,14 @@ def test_bad_files_are_refused_in_one_line(network, tmp_path, name):
     path = tmp_path / "x"
     match content:
         case bytes():
+            path = path.with_suffix(".npz") if content.startswith(b"PK") else path
             path.write_bytes(content)
+        case "empty npz":
+            path = tmp_path / "x.npz"
+            np.savez(path)
+        case "large":
+            path = tmp_path / "x.npy"
+            np.save(path, np.full((1, 2), 2**53 + 1))
         case "objects":
             path = tmp_path / "x.npy"
             np.save(path, np.array([[{}, {}]], dtype=object), allow_pickle=True)
