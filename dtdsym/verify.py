@@ -39,8 +39,8 @@ _EPILOG = """examples:
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
 
-exit status: 2 it could not run; else 1 a root lies where its Taylor expansion is not valid (normal for an honest audit
-of DTD); else 3 something stayed undecided within the budget; else 0
+exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid
+(normal for an honest audit of DTD); else 3 something stayed undecided within the budget; else 0
 """
 
 
@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("dtdsym: interrupted" + (f"; {options.resume} is kept" if options.resume else ""), file=sys.stderr)
         return INTERRUPTED
+    if not report.inputs.audited:
+        return _fail("no input was audited: give inputs off the hinges whose explained logit is above --min-logit")
     return VIOLATED if report.violated else UNDECIDED if report.undecided else 0
 
 
@@ -118,11 +120,13 @@ def _run(options: argparse.Namespace) -> Report:
     asked = _asked(options)
     settings = Settings.of(network, **asked)
     inputs = _inputs(options, network, settings)
-    with _writable(options.json), _workers(options.jobs) as executor, _progress(options.quiet) as progress:
+    for path in (options.json, options.heatmap):
+        _check_writable(path)
+    with _workers(options.jobs) as executor, _progress(options.quiet) as progress:
         report = audit(network, inputs, **asked, executor=executor, journal=options.resume, progress=progress)
+    _show(report, options)
     if options.heatmap:
         _draw(network, inputs, settings, options.heatmap)
-    _show(report, options)
     return report
 
 
@@ -157,13 +161,11 @@ def _inputs(options: argparse.Namespace, network: Network, settings: Settings) -
     return SampledInputs(network, settings.domain, settings.logit, settings.min_logit, options.samples, options.seed)
 
 
-@contextmanager
-def _writable(path: str | None) -> Iterator[None]:
-    """Find out before the work, not after it, that the report cannot be written."""
+def _check_writable(path: str | None) -> None:
+    """Find out before the work, not after it, that its result cannot be written."""
     if path is not None and path != "-":
         with Path(path).open("a"):
             pass
-    yield
 
 
 @contextmanager

@@ -86,6 +86,27 @@ def test_quiet_says_nothing(capsys, net):
     assert run(capsys, net, "--logit", 0, "--samples", 2, "--quiet") == (1, "", "")
 
 
+def test_where_nothing_was_audited_it_says_so_and_exits_with_2(capsys, net, tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[-1.0, 0.0]]))
+    status, out, err = run(capsys, net, "--logit", 0, "--input", tmp_path / "x.npy")
+    assert status == 2
+    assert "No input was audited: 1 left out" in " ".join(out.split())
+    assert "no input was audited" in err
+
+
+def test_residuals_beyond_float64_are_reported_exactly(capsys, tmp_path):
+    module = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1)).double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.full_like(parameter, 1e200))
+        module[0].bias.copy_(torch.tensor([-1e199, 1e199], dtype=torch.float64))
+    torch.save(module, tmp_path / "huge.pt")
+    status, out, err = run(capsys, tmp_path / "huge.pt", "--samples", 3, "--layer", "all", "--json", "-")
+    assert (status, err) == (1, "")
+    largest = max(int(row["taylor_residual"]["max"].partition("/")[0]) for row in json.loads(out)["roots"])
+    assert largest > 10**308
+
+
 def test_several_workers_count_what_one_counts(capsys, net):
     asked = (net, "--logit", 0, "--samples", 50, "--json", "-")
     reports = [json.loads(run(capsys, *asked, "--jobs", jobs)[1]) for jobs in (1, 2)]
@@ -106,6 +127,8 @@ BAD_OPTIONS = {
     "negative logit": (["--logit", "-1"], "logit -1 does not exist"),
     "logit no number": (["--logit", "cat"], "--logit 'cat'"),
     "layer out of range": (["--layer", "2"], "layer 2 does not exist"),
+    "layers mixed": (["--layer", "1,all"], "layer 'all': give whole numbers, or all"),
+    "domain beyond floats": (["--domain", "box:0:1e400"], "within 2^1000"),
     "layer no number": (["--layer", "x"], "--layer 'x'"),
     "no logit above": (["--logit", "1"], "no input with logit 1 above 0.1 found in 1000 draws"),
     "unknown domain": (["--domain", "cube"], "domain 'cube'"),

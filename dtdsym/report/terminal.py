@@ -13,6 +13,7 @@ from rich.text import Text
 
 from dtdsym.geometry.placement import INSIDE, VIOLATIONS
 from dtdsym.survey.findings import Findings, RootRow
+from dtdsym.survey.tally import nearest_float
 
 MEANINGS = {
     "degenerate": "the root is the input itself, which Definition 3 forbids: it explains nothing",
@@ -104,7 +105,7 @@ def _sentences(row: RootRow) -> Iterator[str]:
     else:
         yield "None is inside."
     if tally.residuals.maximum:
-        yield f"The Taylor identity is off by up to {float(tally.residuals.maximum):.4g}."
+        yield f"The Taylor identity is off by up to {nearest_float(tally.residuals.maximum):.4g}."
 
 
 def _places(found: Findings) -> Table:
@@ -130,7 +131,7 @@ def _facts(found: Findings) -> Table:
             _percent(tally.equal_gradient, total),
             f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
             *(_percent(number, total) for number in counted),
-            f"{float(tally.residuals.maximum):.4g}",
+            f"{nearest_float(tally.residuals.maximum):.4g}",
             f"{tally.residuals.median:.3g}",
         )
     return table

@@ -10,7 +10,7 @@ from dtdsym.geometry.placement import VIOLATIONS
 from dtdsym.network.network import Network
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import Tally
+from dtdsym.survey.tally import Tally, nearest_float
 
 
 @dataclass
@@ -54,7 +54,7 @@ class RootRow:
             **{name: getattr(tally, name) for name in counts},
             "taylor_residual": {
                 "max": str(rest.maximum),
-                "max_float": float(rest.maximum),
+                "max_float": nearest_float(rest.maximum),
                 "max_input": rest.input,
                 "max_neuron": rest.neuron,
                 "median": rest.median,

@@ -27,8 +27,8 @@ class Journal:
         lines = self._whole_lines()
         if lines:
             self._check(lines[0], header)
-            for line in lines[1:]:
-                entry = json.loads(line)
+            for number, line in enumerate(lines[1:], start=2):
+                entry = self._read(line, number)
                 self.finished[entry["chunk"]] = entry["data"]
         else:
             self._append(header)
@@ -55,7 +55,7 @@ class Journal:
         return content[:whole].splitlines()
 
     def _check(self, line: bytes, header: Mapping[str, Any]) -> None:
-        found = json.loads(line)
+        found = self._read(line, 1, *header)
         differing = [key for key in header if found.get(key) != header[key]]
         if differing:
             key = differing[0]
@@ -63,6 +63,15 @@ class Journal:
                 f"{self.path}: the journal of another run: {key} was {found.get(key)}, now {header[key]}; "
                 "give --resume another file, or the settings of that run"
             )
+
+    def _read(self, line: bytes, number: int, *keys: str) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+            if all(key in entry for key in keys or ("chunk", "data")):
+                return dict(entry)
+        except (ValueError, TypeError):
+            pass
+        raise InputError(f"{self.path}: line {number} is damaged; remove it and all below it, or start a new file")
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         line = json.dumps(entry).encode() + b"\n"

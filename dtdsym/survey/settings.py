@@ -39,6 +39,8 @@ def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:
         bounds = Fraction(low), Fraction(high)
     except (ValueError, ZeroDivisionError) as err:
         raise InputError(f"domain {text!r}: LO and HI must be numbers, for example box:0:1") from err
+    if max(abs(bound) for bound in bounds) > 2**1000:
+        raise InputError(f"domain {text!r}: LO and HI must lie within 2^1000, so that inputs are floats")
     if bounds[0] >= bounds[1]:
         raise InputError(f"domain {text!r}: LO must be below HI")
     return bounds
@@ -85,11 +87,25 @@ class Settings:
             raise InputError(f"engine {engine!r}: expected auto or exact; a merely numeric engine is not there yet")
         if not math.isfinite(min_logit):
             raise InputError(f"--min-logit {min_logit}: the least logit must be a finite number")
-        chosen = range(1, len(network.layers) + 1) if layers == "all" else layers
+        chosen = _layers(network, layers)
         for layer in chosen:
             network.affine(layer)
+        if logit != "argmax" and not isinstance(logit, int):
+            raise InputError(f"logit {logit!r}: give a whole number, or argmax")
         number = None if logit == "argmax" else int(logit)
         if number is not None:
             network.logit(number)
-        read = tuple(rule if isinstance(rule, Rule) else parse(rule) for rule in rules)
+        read = tuple(parse(rule) for rule in ([rules] if isinstance(rules, str | Rule) else rules))
         return Settings(read, tuple(chosen), number, root, Domain.parse(domain), min_logit, budget or Budget(), engine)
+
+
+def _layers(network: Network, layers: Any) -> tuple[int, ...]:
+    if layers == "all":
+        return tuple(range(1, len(network.layers) + 1))
+    chosen = (layers,) if isinstance(layers, int | str) else tuple(layers)
+    for layer in chosen:
+        if not isinstance(layer, int):
+            raise InputError(f"layer {layer!r}: give whole numbers, or all")
+    if not chosen:
+        raise InputError("no layer to audit; give numbers from 1, or all")
+    return chosen

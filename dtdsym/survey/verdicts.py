@@ -14,7 +14,7 @@ from dtdsym.geometry.placement import INSIDE, PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import Tally
+from dtdsym.survey.tally import Tally, nearest_float
 
 OPEN = -1
 SAME_GRADIENT = ("degenerate", *INSIDE, "same_gradient_elsewhere")
@@ -143,7 +143,7 @@ def _count_inputs(place: np.ndarray, tally: Tally) -> None:
 def _count_residuals(verdicts: Verdicts, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally) -> None:
     sizes = verdicts.residual.copy()
     for (i, j), facts in asked.items():
-        sizes[i, j] = np.nan if facts.residual is None else float(facts.residual)
+        sizes[i, j] = np.nan if facts.residual is None else nearest_float(facts.residual)
     sizes = sizes[kept]
     tally.residuals.zero += int((sizes == 0).sum())
     tally.residuals.add_all(sizes[sizes > 0])

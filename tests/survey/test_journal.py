@@ -55,6 +55,15 @@ def test_the_journal_of_another_run_is_refused_with_what_differs(tmp_path):
         Journal(path, {**IDENTITY, "layers": [1, 2]})
 
 
+@pytest.mark.parametrize("line", [b"\0\0\0\n", b'{"chunk": 0}\n', b"[]\n"])
+def test_a_damaged_line_is_named(tmp_path, line):
+    path = tmp_path / "run.jsonl"
+    Journal(path, IDENTITY)
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(InputError, match="line 2 is damaged"):
+        Journal(path, IDENTITY)
+
+
 @pytest.mark.parametrize("content", [b"my thesis\n", b"my thesis", b"{}\n", b'{"format": "other"}\n'])
 def test_a_file_of_something_else_is_left_alone(tmp_path, content):
     path = tmp_path / "thesis.txt"
