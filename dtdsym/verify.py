@@ -22,6 +22,8 @@ from dtdsym.errors import DtdsymError, InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.load import load
 from dtdsym.network.network import Network
+from dtdsym.relevance.composite import PRESETS
+from dtdsym.relevance.identify import Identification, identify
 from dtdsym.relevance.rule import families
 from dtdsym.report.audit import Report, audit
 from dtdsym.report.heatmap import LARGEST, heatmap
@@ -30,12 +32,15 @@ from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
 from dtdsym.survey.settings import Settings
 
 VIOLATED, COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
+MOST_COMPARED = 64  # rows of an explanation that are looked at to name it
 DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
 
 _EPILOG = """examples:
   python -m dtdsym.verify net.pt                                    100 sampled inputs, four rules, first layer
   python -m dtdsym.verify net.pt --input images.npy --rule zplus    your inputs, one rule
   python -m dtdsym.verify net.pt --layer all --json report.json     every layer; the report as JSON too
+  python -m dtdsym.verify net.onnx --input images.npy --rule first=zbox:0:1,conv=zplus,linear=epsilon:1e-6
+  python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
 
@@ -77,8 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("network", metavar="NET", help="a .pt file: torch.save of nn.Sequential layers, or of a state_dict")
+    add("network", metavar="NET", help=".pt2 (torch.export), .onnx, .safetensors or .pt (nn.Sequential, state_dict)")
     add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
+    add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
+    add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it (fold), or a layer")
     add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
     add("--samples", metavar="N", type=int, default=100, help="inputs to sample where no file is given (100)")
     add("--seed", metavar="S", type=int, default=0, help="of the samples (0)")
@@ -98,7 +105,10 @@ def _parser() -> argparse.ArgumentParser:
         "--rule",
         metavar="NAME[:PARAM[:PARAM]]",
         action="append",
-        help=f"repeatable ({' '.join(DEFAULT_RULES)}); known: {' '.join(families())}",
+        help=(
+            f"repeatable ({' '.join(DEFAULT_RULES)}); known: {' '.join(families())}; or a composite, "
+            f"first=zbox:0:1,conv=zplus,linear=epsilon:1e-6, or one of {' '.join(PRESETS)}"
+        ),
     )
     add("--root", default="relevance", help="relevance (what implementations use) or hinge (the theory's)")
     add("--layer", metavar="L|all", default="1", help="number from 1, several with commas, or all (1)")
@@ -107,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", metavar="N", type=int, default=1, help="worker processes (1)")
     add("--json", metavar="FILE|-", help="write the report as JSON; -: to standard output, and nothing else there")
     add("--resume", metavar="FILE", help="keep finished work in FILE, and go on from what it holds")
+    add("--ledger", metavar="N", type=int, default=1, help="say for the first N inputs where relevance was lost (1)")
+    add("--compare", metavar="FILE", help="relevances made by any tool, one row an input: name the rule that they are")
     add("--heatmap", metavar="FILE", help=f"picture of the first {LARGEST} inputs with their explanations")
     add("--quiet", action="store_true", help="no report on standard output, no progress")
     add("--version", action="version", version=f"dtdsym {__version__}")
@@ -116,14 +128,26 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> Report:
     if options.jobs < 1:
         raise InputError(f"--jobs {options.jobs}: give at least 1")
-    network = load(options.network, layers=options.layers)
+    network = load(options.network, layers=options.layers, input_shape=_shape(options.input_shape))
+    network = network.unfolded() if options.batchnorm == "own" else network
     asked = _asked(options)
     settings = Settings.of(network, **asked)
     inputs = _inputs(options, network, settings)
+    relevance = _relevance(options, network, inputs)
     for path in (options.json, options.heatmap):
         _check_writable(path)
     with _workers(options.jobs) as executor, _progress(options.quiet) as progress:
-        report = audit(network, inputs, **asked, executor=executor, journal=options.resume, progress=progress)
+        report = audit(
+            network,
+            inputs,
+            **asked,
+            ledger=options.ledger,
+            executor=executor,
+            journal=options.resume,
+            progress=progress,
+        )
+    if relevance is not None:
+        report.compared = _compared(network, inputs, relevance, settings)
     _show(report, options)
     if options.heatmap:
         _draw(network, inputs, settings, options.heatmap)
@@ -159,6 +183,36 @@ def _inputs(options: argparse.Namespace, network: Network, settings: Settings) -
     if options.seed < 0:
         raise InputError(f"--seed {options.seed}: give a whole number from 0")
     return SampledInputs(network, settings.domain, settings.logit, settings.min_logit, options.samples, options.seed)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return None if text is None else tuple(int(number) for number in text.split(","))
+    except ValueError as err:
+        raise InputError(f"--input-shape {text!r}: give whole numbers with commas between, as in 1,28,28") from err
+
+
+def _relevance(
+    options: argparse.Namespace, network: Network, inputs: GivenInputs | SampledInputs
+) -> GivenInputs | None:
+    """The explanation that is to be named."""
+    if options.compare is None:
+        return None
+    if not options.input:
+        raise InputError("--compare needs --input: the inputs that were explained, in the same order")
+    relevance = read_inputs(options.compare, network)
+    if relevance.count != inputs.count:
+        raise InputError(f"--compare: {relevance.count} rows of relevance for {inputs.count} inputs; give one an input")
+    return relevance
+
+
+def _compared(
+    network: Network, inputs: GivenInputs | SampledInputs, relevance: GivenInputs, settings: Settings
+) -> Identification:
+    points, rows = inputs.batch(0, MOST_COMPARED).points, relevance.batch(0, MOST_COMPARED).points
+    chosen = largest_outputs(network, points).tolist() if settings.logit is None else settings.logit
+    named = [rule.label for rule in settings.rules]
+    return identify(network, points, rows, chosen, rules=named)
 
 
 def _check_writable(path: str | None) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
 import struct
+import tracemalloc
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -96,6 +100,45 @@ class _Stored:
 class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: Any) -> Any:
         return ("storage", torch.FloatStorage, obj.key, "cpu", obj.count) if isinstance(obj, _Stored) else None
+
+
+def safetensors_of(header: bytes, path: Path, numbers: bytes = b"") -> Path:
+    """A file of safetensors with this header."""
+    path.write_bytes(struct.pack("<Q", len(header)) + header + numbers)
+    return path
+
+
+def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """The content with flipped bits, changed, lost, doubled or foreign bytes, or cut short; the same for one seed."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        made = bytearray(content)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(made)) if made else 0
+            match chance.choice(["flip", "flip", "byte", "lose", "double", "insert", "cut"]):
+                case "flip":
+                    made[at : at + 1] = bytes(byte ^ 1 << chance.randrange(8) for byte in made[at : at + 1])
+                case "byte":
+                    made[at : at + 1] = chance.choice([b"\0", b"\xff", b"0", b"9", b"R", b".", b"}"])
+                case "lose":
+                    del made[at : at + chance.randint(1, 16)]
+                case "double":
+                    made[at:at] = made[at : at + chance.randint(1, 64)]
+                case "insert":
+                    made[at:at] = chance.randbytes(chance.randint(1, 8))
+                case "cut":
+                    del made[max(at, len(made) // 2) :]
+        yield bytes(made)
+
+
+@contextmanager
+def traced_memory() -> Iterator[Callable[[], int]]:
+    """Gives the most bytes that were allocated at once inside."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def mlp(*widths: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> nn.Sequential:

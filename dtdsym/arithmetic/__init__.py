@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dtdsym.arithmetic.windows import Windows
+
 
 class Forward(Protocol):
     """What the forward pass asks of a world of values."""
@@ -17,8 +19,23 @@ class Forward(Protocol):
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Any) -> Any:
         """value @ weight.T + bias. weight (out, in), bias (out,), float64 and read exactly; value (..., in)."""
 
+    def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: Any) -> Any:
+        """The convolution over these windows, as dtdsym.arithmetic.windows defines it."""
+
+    def scale(self, weight: np.ndarray, bias: np.ndarray, value: Any) -> Any:
+        """value_i weight_c + bias_c with c = i // (width / channels); weight and bias (channels,) of Fractions."""
+
     def add(self, left: Any, right: Any) -> Any:
         """left + right, elementwise."""
+
+    def take(self, value: Any, index: np.ndarray) -> Any:
+        """Entries of the last axis, (..., *index.shape); 0 where the index is -1."""
+
+    def join(self, parts: Any) -> Any:
+        """A list of values side by side along the last axis."""
+
+    def maximum(self, left: Any, right: Any) -> Any:
+        """max(left, right), elementwise."""
 
     def relu(self, value: Any) -> Any:
         """max(value, 0), elementwise."""
@@ -33,17 +50,20 @@ class Arithmetic(Forward, Protocol):
     def lift(self, numbers: Any) -> Any:
         """The value that these exact numbers (floats, ints, Fractions; nested sequence or array) are."""
 
-    def maximum(self, left: Any, right: Any) -> Any:
-        """max(left, right), elementwise."""
+    def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: Any) -> Any:
+        """The transposed convolution, without bias: (..., outputs) to (..., inputs)."""
+
+    def take_back(self, row: Any, inverse: np.ndarray) -> Any:
+        """The transpose of `take`: sums of the entries at inverse (size, m), -1 adding nothing."""
+
+    def first_maximum(self, entries: Any) -> Any:
+        """What multiplies by 1 at the first greatest entry of the last axis and by 0 elsewhere."""
 
     def where(self, mask: Any, yes: Any, no: Any) -> Any:
         """yes where the decided boolean mask holds, else no."""
 
     def ratio(self, numerator: Any, denominator: Any) -> Any:
         """numerator / denominator, and exactly 0 where the denominator is exactly 0."""
-
-    def join(self, parts: Any) -> Any:
-        """A list of values side by side along the last axis."""
 
     def total(self, value: Any, axis: int = -1) -> Any:
         """Sum over one axis."""

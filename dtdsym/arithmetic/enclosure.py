@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, BoundedLayer, hull, nearest, require_subnormals, sum_error
-from dtdsym.arithmetic.tensor import read
+from dtdsym.arithmetic.tensor import read, take_entries
+from dtdsym.arithmetic.windows import Windows
 from dtdsym.errors import NotExact, ShapeMismatch
 
 UNDECIDED = 2
@@ -130,28 +132,30 @@ class Enclosure:
     __rmul__ = __mul__
 
     def __eq__(self, other: object) -> torch.Tensor:  # type: ignore[override]
-        return self._points() == _operand(other, self)._points()
+        gap = self._gap(other)
+        return _decided(gap.is_zero(), gap.excludes_zero())
 
     def __ne__(self, other: object) -> torch.Tensor:  # type: ignore[override]
         return ~(self == other)
 
     def __ge__(self, other: Any) -> torch.Tensor:
-        return self._points() >= _operand(other, self)._points()
+        gap = self._gap(other)
+        return _decided(gap.mid >= gap.rad, -gap.mid > gap.rad)
 
     def __gt__(self, other: Any) -> torch.Tensor:
-        return self._points() > _operand(other, self)._points()
+        gap = self._gap(other)
+        return _decided(gap.mid > gap.rad, -gap.mid >= gap.rad)
 
     def __le__(self, other: Any) -> torch.Tensor:
-        return self._points() <= _operand(other, self)._points()
+        return ~(self > other)
 
     def __lt__(self, other: Any) -> torch.Tensor:
-        return self._points() < _operand(other, self)._points()
+        return ~(self >= other)
 
-    def _points(self) -> torch.Tensor:
-        """mid, if every entry is a point: only then is a comparison a fact."""
-        if (self.rad > 0).any():
-            raise NotExact("a comparison needs exact values, but a radius is > 0; ask `sign`, then the rationals")
-        return self.mid
+    def _gap(self, other: Any) -> Enclosure:
+        """self - other, whose sign is what a comparison asks for; exact where both are points and one is zero."""
+        right = _operand(other, self)
+        return self if bool(right.is_zero().all()) else self - right
 
     def is_zero(self) -> torch.Tensor:
         """Boolean mask: exactly zero."""
@@ -192,6 +196,27 @@ class EnclosureArithmetic:
         flat = value.reshape(math.prod(batch), inputs)
         return _settled(*layer(flat.mid, flat.rad)).reshape(*batch, outputs)
 
+    def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: Enclosure) -> Enclosure:
+        """The convolution, patch by patch through `affine`, so with its bounds; never by torch's own convolutions,
+        which may use algorithms (Winograd, FFT) that law 4 does not cover."""
+        return windowed.convolve(self, weight, bias, windows, value)
+
+    def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: Enclosure) -> Enclosure:
+        """The transposed convolution, likewise."""
+        return windowed.convolve_back(self, weight, bias, windows, row)
+
+    def scale(self, weight: np.ndarray, bias: np.ndarray, value: Enclosure) -> Enclosure:
+        """value * weight + bias, channel by channel; constants that are no floats are enclosed."""
+        return windowed.scale(self, weight, bias, value, (value.mid.device,))
+
+    def take(self, value: Enclosure, index: np.ndarray) -> Enclosure:
+        """Entries of the last axis, an exact zero where the index is -1."""
+        return _made(take_entries(value.mid, index), take_entries(value.rad, index))
+
+    def take_back(self, row: Enclosure, inverse: np.ndarray) -> Enclosure:
+        """Sums of the entries at inverse (size, m)."""
+        return self.total(self.take(row, inverse))
+
     def add(self, left: Enclosure, right: Enclosure) -> Enclosure:
         """left + right."""
         return left + right
@@ -212,6 +237,18 @@ class EnclosureArithmetic:
         low, high = torch.maximum(left.lower(), right.lower()), torch.maximum(left.upper(), right.upper())
         either = _where(right.lower() >= left.upper(), right, _made(*hull(low, high)))
         return _where(left.lower() >= right.upper(), left, either)
+
+    def first_maximum(self, entries: Enclosure) -> Enclosure:
+        """1 where an entry certainly is the first greatest one, 0 where it certainly is not, else [0, 1]."""
+        low, high = entries.lower(), entries.upper()
+        earlier = torch.ones(entries.shape[-1], entries.shape[-1], dtype=torch.bool, device=low.device).tril(-1)
+        above = low.unsqueeze(-1) > high.unsqueeze(-2)  # [..., i, j]: i certainly greater than j
+        reaches = low.unsqueeze(-1) >= high.unsqueeze(-2)
+        itself = torch.eye(entries.shape[-1], dtype=torch.bool, device=low.device)
+        wins = (above | (reaches & ~earlier) | itself).all(-1)
+        loses = (above.transpose(-1, -2) | (reaches.transpose(-1, -2) & earlier)).any(-1)
+        half = torch.where(wins | loses, 0.0, 0.5).to(low.dtype)
+        return _made(torch.where(wins, 1.0, half).to(low.dtype), half)
 
     def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> Enclosure:
         """yes where the decided boolean mask holds, else no; either may be a number."""
@@ -265,6 +302,13 @@ def sign(value: Enclosure) -> torch.Tensor:
     """int8: +1, -1, 0 (exactly zero: mid = rad = 0), or UNDECIDED = 2 where the interval meets 0 and more."""
     decided = value.excludes_zero() | value.is_zero()
     return value.mid.sign().to(torch.int8).masked_fill_(~decided, UNDECIDED)
+
+
+def _decided(yes: torch.Tensor, no: torch.Tensor) -> torch.Tensor:
+    """The mask `yes`, a fact only if every entry is decided."""
+    if not (yes | no).all():
+        raise NotExact("a comparison needs decided signs, but an interval meets both; ask `sign`, then the rationals")
+    return yes
 
 
 def _made(mid: torch.Tensor, rad: torch.Tensor) -> Enclosure:

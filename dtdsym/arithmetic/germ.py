@@ -8,6 +8,7 @@ every value at x, and every pre-activation as an affine form a.x + c on the cell
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 from flint import fmpq, fmpz, fmpz_mat
 
-from dtdsym.arithmetic.rational import homogeneous_columns, homogeneous_matrix
+from dtdsym.arithmetic.rational import convolve_columns, homogeneous_columns, homogeneous_matrix
+from dtdsym.arithmetic.windows import Windows
 
 Row = list[Any]
 """Integers (a_1, ..., a_d, c): the affine form a.x + c, up to a positive factor."""
@@ -33,6 +35,11 @@ class Germ:
     size: int
     stretch: Any = 1
 
+    @property
+    def unit(self) -> Any:
+        """The integer > 0 that a row's form is to be divided by."""
+        return self.matrix[self.matrix.nrows() - 1, self.matrix.ncols() - 1]
+
     def first_zero(self) -> Any:
         """Least t > 0 at which an entry that is not 0 at x reaches 0 along x + t d_1; None if none does."""
         *rows, last = self.matrix.tolist()
@@ -45,6 +52,17 @@ class Germ:
         rows: list[Row] = self.matrix.tolist()
         rows.pop()
         return rows
+
+    def with_rows(self, rows: Sequence[Row]) -> Germ:
+        """Other rows over the same denominators."""
+        return replace(self, matrix=fmpz_mat([*rows, self.matrix.tolist()[-1]]))
+
+    def with_unit(self, unit: Any) -> Germ:
+        """The same germ over a unit that is a multiple of its own."""
+        factor, rest = divmod(unit, self.unit)
+        if rest:
+            raise ValueError(f"a germ with unit {self.unit} has no multiple with unit {unit}")
+        return self if factor == 1 else replace(self, matrix=self.matrix * factor)
 
     def __getitem__(self, index: tuple[Any, slice]) -> Germ:
         """Entries of the last axis, as for arrays: germ[..., i:j]."""
@@ -72,12 +90,65 @@ def constant(value: np.ndarray, like: Germ) -> Germ:
     return replace(like, matrix=fmpz_mat([*scaled, [denominator * head for head in last]]))
 
 
+def no_slopes(width: int, count: int) -> Germ:
+    """Columns for `count` derivatives (width,), all zero: affine maps act on them by their linear part."""
+    return Germ(fmpz_mat([[0] * (count + 1)] * width + [[0] * count + [1]]), count)
+
+
 class GermArithmetic:
     """The forward pass over germs: affine maps, sums and ReLUs by lexicographic sign."""
 
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Germ) -> Germ:
         """W x + b in every column, bias only where the denominator is not 0."""
         return replace(value, matrix=homogeneous_matrix(weight, bias) * value.matrix)
+
+    def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: Germ) -> Germ:
+        """The convolution of every column."""
+        return replace(value, matrix=convolve_columns(weight, bias, windows, value.matrix))
+
+    def scale(self, weight: np.ndarray, bias: np.ndarray, value: Germ) -> Germ:
+        """value * weight + bias, channel by channel, over one common denominator."""
+        *rows, last = value.matrix.tolist()
+        common = math.lcm(*(number.denominator for number in (*weight, *bias)))
+        pairs = [(fmpz(int(w * common)), fmpz(int(b * common))) for w, b in zip(weight, bias, strict=True)]
+        repeat = len(rows) // len(pairs)
+        scaled = []
+        for i, row in enumerate(rows):
+            w, b = pairs[i // repeat]
+            scaled.append([w * a + b * d for a, d in zip(row, last, strict=True)])
+        return replace(value, matrix=fmpz_mat([*scaled, [entry * common for entry in last]]))
+
+    def take(self, value: Germ, index: np.ndarray) -> Germ:
+        """Entries (k,), zero where the index is -1."""
+        *rows, last = value.matrix.tolist()
+        rows.append([fmpz(0)] * len(last))
+        return replace(value, matrix=fmpz_mat([*(rows[place] for place in index), last]))
+
+    def join(self, parts: Sequence[Germ]) -> Germ:
+        """Germs of one variable, one after another, over a common denominator."""
+        tables = [part.matrix.tolist() for part in parts]
+        scales = [table[-1][-1] for table in tables]
+        common = fmpz(1)
+        for scale in scales:
+            common = common.lcm(scale)
+        rows = [
+            [entry * (common // scale) for entry in row]
+            for table, scale in zip(tables, scales, strict=True)
+            for row in table[:-1]
+        ]
+        last = [entry * (common // scales[0]) for entry in tables[0][-1]]
+        return replace(parts[0], matrix=fmpz_mat([*rows, last]))
+
+    def maximum(self, left: Germ, right: Germ) -> Germ:
+        """The greater of each two rows; the left one where they are equal."""
+        both = self.join([left, right]).matrix.tolist()
+        size = len(both) // 2
+        pairs = zip(both[:size], both[size:-1], strict=True)
+        kept = [
+            one if lexicographic_sign([a - b for a, b in zip(one, two, strict=True)]) >= 0 else two
+            for one, two in pairs
+        ]
+        return replace(left, matrix=fmpz_mat([*kept, both[-1]]))
 
     def add(self, left: Germ, right: Germ) -> Germ:
         """left + right, brought to common denominators, which differ by one factor throughout."""
@@ -97,6 +168,22 @@ class GermArithmetic:
 
 
 GERM = GermArithmetic()
+
+
+def margins(value: Germ, index: np.ndarray) -> tuple[Germ, np.ndarray]:
+    """How much the greatest entry of each window exceeds its entries, (out k) rows, and which one it is, (out,).
+
+    index (out, k): places in `value`. Of entries that are equal throughout the first is the greatest."""
+    *rows, last = value.matrix.tolist()
+    keys = [row[:-1] for row in rows]
+    found: list[Row] = []
+    winners = []
+    for window in index.tolist():
+        winner = max(range(len(window)), key=lambda entry: keys[window[entry]])
+        greatest = rows[window[winner]]
+        winners.append(winner)
+        found.extend([a - b for a, b in zip(greatest, rows[place], strict=True)] for place in window)
+    return replace(value, matrix=fmpz_mat([*found, last])), np.array(winners)
 
 
 def lexicographic_sign(row: Sequence[Any]) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from flint import fmpz_mat
 
-from dtdsym.arithmetic.rational import rational
+from dtdsym.arithmetic.rational import fraction, rational
 
 
 def pseudo_inverse(weight: np.ndarray) -> np.ndarray:
-    """The Moore-Penrose inverse (in, out) of a float64 matrix (out, in) of any rank: rationals, exact.
+    """The Moore-Penrose inverse (in, out) of a matrix (out, in) of floats or rationals, of any rank: exact.
 
     W^+ = G^T (F^T W G^T)^-1 F^T for columns of F and rows of G that are bases of W's column and row space.
     Its entries are quotients of minors: some hundreds of digits at width 64, some thousand at 128, where it takes
@@ -29,10 +30,15 @@ def pseudo_inverse(weight: np.ndarray) -> np.ndarray:
 
 
 def _integers(weight: np.ndarray) -> tuple[fmpz_mat, int]:
-    """Integers weight * scale, scale the least power of two that makes all entries whole."""
-    ratios = [[entry.as_integer_ratio() for entry in row] for row in weight.tolist()]
-    scale = max(q for row in ratios for _, q in row)
+    """Integers weight * scale, scale the least number that makes all entries whole."""
+    ratios = [[_ratio(entry) for entry in row] for row in weight.tolist()]
+    scale = math.lcm(*(q for row in ratios for _, q in row))
     return fmpz_mat([[p * (scale // q) for p, q in row] for row in ratios]), scale
+
+
+def _ratio(entry: Any) -> tuple[int, int]:
+    exact = fraction(entry)
+    return exact.numerator, exact.denominator
 
 
 def _column_basis(matrix: fmpz_mat) -> fmpz_mat:

@@ -7,6 +7,7 @@ A point is made homogeneous, (N, D) with integers N and one denominator D > 0, a
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from numbers import Rational as ExactNumber
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 from flint import fmpq, fmpz, fmpz_mat
 
+from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
+from dtdsym.arithmetic.windows import Windows
 from dtdsym.errors import NotExact, ShapeMismatch
 
 
@@ -37,6 +40,33 @@ class Rational:
             out[:, i] = [fmpq(z, d) for z, d in zip(row, denominators, strict=True)]
         return out.reshape(*value.shape[:-1], len(image))
 
+    def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: np.ndarray) -> np.ndarray:
+        """The convolution of value (..., in), by one integer matrix product a group."""
+        flat = value.reshape(-1, value.shape[-1])
+        image = convolve_columns(weight, bias, windows, homogeneous_columns(flat)).tolist()
+        denominators = image.pop()
+        out = np.empty((len(flat), len(image)), dtype=object)
+        for i, row in enumerate(image):
+            out[:, i] = [fmpq(z, d) for z, d in zip(row, denominators, strict=True)]
+        return out.reshape(*value.shape[:-1], len(image))
+
+    def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: np.ndarray) -> np.ndarray:
+        """The transposed convolution."""
+        return windowed.convolve_back(self, weight, bias, windows, row)
+
+    def scale(self, weight: np.ndarray, bias: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """value * weight + bias, channel by channel."""
+        return windowed.scale(self, weight, bias, value)
+
+    def take(self, value: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Entries of the last axis; index -1 is the zero at the end."""
+        padding = np.full((*value.shape[:-1], 1), ZERO, dtype=object)
+        return np.concatenate([value, padding], axis=-1)[..., index]
+
+    def take_back(self, row: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+        """Sums of the entries at inverse (size, m)."""
+        return self.total(self.take(row, inverse))
+
     def add(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """left + right."""
         return left + right
@@ -48,6 +78,12 @@ class Rational:
     def maximum(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """max(left, right)."""
         return self.where(left >= right, left, right)
+
+    def first_maximum(self, entries: np.ndarray) -> np.ndarray:
+        """Boolean mask."""
+        greatest = entries.max(axis=-1, keepdims=True) == entries
+        mask = np.asarray(greatest, dtype=bool)
+        return mask & (np.cumsum(mask, axis=-1) == 1)
 
     def where(self, mask: Any, yes: Any, no: Any) -> np.ndarray:
         """yes where mask holds, else no; plain numbers among them become rationals."""
@@ -117,6 +153,12 @@ def rational(numerator: Any, denominator: Any = 1) -> fmpq:
     return fmpq(numerator, denominator)
 
 
+def nearest_float(number: Fraction) -> float:
+    """The number for reading; the largest float stands for all that is larger in size."""
+    largest = Fraction(sys.float_info.max)
+    return float(max(min(number, largest), -largest))
+
+
 def fraction(number: Any) -> Fraction:
     """The rational that this number already is; nothing is rounded. Raises NotExact for anything else."""
     if isinstance(number, fmpz):
@@ -164,6 +206,32 @@ def homogeneous_columns(points: np.ndarray) -> fmpz_mat:
 
 
 _MATRICES: Kept[fmpz_mat] = Kept()
+_GROUPS: Kept[list[fmpz_mat]] = Kept()
+
+
+def convolve_columns(weight: np.ndarray, bias: np.ndarray, windows: Windows, columns: fmpz_mat) -> fmpz_mat:
+    """The convolution of homogeneous integer columns (in + 1, c): (out positions + 1, c)."""
+    rows = columns.tolist()
+    last, width = rows[-1], len(rows[-1])
+    rows[-1] = [fmpz(0)] * width  # what index -1 stands for
+    out: list[list[fmpz]] = []
+    for matrix, index in zip(_group_matrices(weight, bias, windows.groups), windows.index, strict=True):
+        patches = [[entry for place in column for entry in rows[place]] for column in index.T]
+        *image, denominators = (matrix * fmpz_mat([*patches, last * len(index)])).tolist()
+        for row in image:
+            out.extend(row[start : start + width] for start in range(0, len(row), width))
+    return fmpz_mat([*out, denominators[:width]])
+
+
+def _group_matrices(weight: np.ndarray, bias: np.ndarray, groups: int) -> list[fmpz_mat]:
+    """Homogeneous matrices of the groups' weights, all with one scale."""
+
+    def cut() -> list[fmpz_mat]:
+        *rows, last = _homogeneous(weight.reshape(len(weight), -1), bias).tolist()
+        each = len(rows) // groups
+        return [fmpz_mat([*rows[start : start + each], last]) for start in range(0, len(rows), each)]
+
+    return _GROUPS.get((weight, bias), groups, cut)
 
 
 def homogeneous_matrix(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:

@@ -18,6 +18,7 @@ Checked: subnormals are kept (`require_subnormals`). Where something overflows, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, nextafter
@@ -68,6 +69,23 @@ def nearest(number: Fraction) -> tuple[float, float]:
     return mid, rad if Fraction(rad) >= distance else nextafter(rad, inf)
 
 
+def quotient_by_root(number: float, square: Fraction) -> float:
+    """number / sqrt(square), correctly rounded (ties to even). Raises ValueError for square <= 0, OverflowError."""
+    if square <= 0:
+        raise ValueError(f"the root of {square}, which is not positive")
+    if number == 0:
+        return 0.0
+    target = Fraction(number) ** 2 / square
+    # 120 bits of the root, from below; only an exact root or a tie can lie closer to a boundary than these bits tell.
+    shift = 2 * (120 - (target.numerator.bit_length() - target.denominator.bit_length()) // 2)
+    scaled = target.numerator << shift if shift >= 0 else target.numerator
+    whole, rest = divmod(scaled, target.denominator if shift >= 0 else target.denominator << -shift)
+    root = math.isqrt(whole)
+    exact = rest == 0 and root * root == whole
+    nearest = float(Fraction(2 * root + (0 if exact else 1), 2) / Fraction(2) ** (shift // 2))
+    return math.copysign(nearest, number)
+
+
 def hull(low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Midpoint and radius that enclose [low, high]; (0, inf) where an end is infinite."""
     mid = low * 0.5 + high * 0.5
@@ -92,6 +110,7 @@ class BoundedLayer:
     size: torch.Tensor
     floor: torch.Tensor
     gamma: float
+    least: float
 
     @staticmethod
     def of(weight: np.ndarray, bias: np.ndarray, device: torch.device) -> BoundedLayer:
@@ -103,23 +122,26 @@ class BoundedLayer:
         floor = (offset.abs() * gamma + (size * (4 * ETA)).sum(1) + 8 * (n + 1) * ETA) * (1 + 8 * gamma)
         floor.masked_fill_((size == 0).all(1), 0.0)
         grown = torch.nextafter(size * (1 + 4 * gamma), torch.full_like(size, inf)).masked_fill_(size == 0, 0.0)
-        return BoundedLayer(exact.T, offset, grown.T, floor, gamma)
+        least = float(grown.masked_fill(grown == 0, inf).min())
+        return BoundedLayer(exact.T, offset, grown.T, floor, gamma, least)
 
     def __call__(self, mid: torch.Tensor, rad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Midpoints and radii (batch, out) from (batch, in). A row of exact zeros gives the exact bias."""
+        """Midpoints and radii (batch, out) from (batch, in). Where every product is an exact zero, so is the radius."""
         spread = mid.abs().mul_(self.gamma).add_(rad)
-        rows = spread.sum(1)
-        if torch.isfinite(rows).all():
-            bound = torch.addmm(self.floor, spread, self.size)
-        else:
-            bound = self._bound_with_unknowns(spread)
-        if (rows == 0).any():  # exact zeros, or tiny numbers whose spread underflowed
-            blank = (rows == 0) & (mid == 0).all(1) & (rad == 0).all(1)
-            bound.masked_fill_(blank.unsqueeze(1), 0.0)
+        unknown = None if torch.isfinite(spread.sum()) else torch.isinf(spread)
+        bound = torch.mm(spread if unknown is None else spread.masked_fill(unknown, 0.0), self.size)
+        none = bound == 0
+        bound.add_(self.floor)
+        if none.any():
+            bound.masked_fill_(none & ~self._may_underflow(mid, rad), 0.0)
+        if unknown is not None:  # inf times a weight that is exactly 0 is 0
+            bound.masked_fill_((unknown.double() @ (self.size > 0).double()) > 0, inf)
         return torch.addmm(self.bias, mid, self.weight), bound
 
-    def _bound_with_unknowns(self, spread: torch.Tensor) -> torch.Tensor:
-        """spread size + floor where spread holds inf; inf times a weight that is exactly 0 is 0."""
-        unknown = torch.isinf(spread)
-        reached = (unknown.double() @ (self.size > 0).double()) > 0
-        return torch.addmm(self.floor, spread.masked_fill(unknown, 0.0), self.size).masked_fill_(reached, inf)
+    def _may_underflow(self, mid: torch.Tensor, rad: torch.Tensor) -> torch.Tensor:
+        """(batch, 1): whether a product in spread size could be 0 though neither factor is. Where none can, a sum of 0
+        says that every product is 0, so that the value is the bias, exactly."""
+        known = mid.abs().mul_(self.gamma).add_(rad)
+        lost = ((known == 0) & (mid != 0)).any(1, keepdim=True)
+        smallest = known.masked_fill_(known == 0, inf).amin(1, keepdim=True)
+        return lost | (smallest * self.least < 2.0**-1000)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import fraction
+from dtdsym.arithmetic.windows import Windows
 from dtdsym.errors import NotExact
 
 
@@ -48,6 +50,36 @@ def _finite(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
+_CONVOLUTIONS: dict[int, Any] = {
+    1: torch.nn.functional.conv1d,
+    2: torch.nn.functional.conv2d,
+    3: torch.nn.functional.conv3d,
+}
+_TRANSPOSES: dict[int, Any] = {
+    1: torch.nn.functional.conv_transpose1d,
+    2: torch.nn.functional.conv_transpose2d,
+    3: torch.nn.functional.conv_transpose3d,
+}
+_PLACES: Kept[tuple[torch.Tensor, bool]] = Kept()
+
+
+def _symmetric(windows: Windows) -> bool:
+    return all(low == high for low, high in windows.padding)
+
+
+def take_entries(value: torch.Tensor, index: np.ndarray) -> torch.Tensor:
+    """Entries of the last axis, (..., *index.shape); 0 where the index is -1. The index is kept on value's device."""
+    places, padded = _PLACES.get((index,), value.device, lambda: _places(index, value.device))
+    if padded:
+        value = torch.nn.functional.pad(value, (0, 1))
+        places = torch.where(places < 0, value.shape[-1] - 1, places)
+    return value.index_select(-1, places).reshape(*value.shape[:-1], *index.shape)
+
+
+def _places(index: np.ndarray, device: torch.device) -> tuple[torch.Tensor, bool]:
+    return torch.tensor(index.reshape(-1), device=device), bool(index.size and index.min() < 0)
+
+
 class TensorArithmetic:
     """The arithmetic protocol on plain tensors: each result is only what torch's rounding makes of it."""
 
@@ -68,6 +100,42 @@ class TensorArithmetic:
         """value (..., in) @ weight.T + bias, both converted to value's dtype and device."""
         return torch.nn.functional.linear(value, self._like(weight, value), self._like(bias, value))
 
+    def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: torch.Tensor) -> torch.Tensor:
+        """torch's own convolution where it has one, else by windows."""
+        native = _CONVOLUTIONS.get(len(windows.kernel)) if _symmetric(windows) else None
+        if native is None:
+            return windowed.convolve(self, weight, bias, windows, value)
+        out = native(
+            value.reshape(-1, *windows.shape), self._like(weight, value), self._like(bias, value),
+            windows.stride, [low for low, _ in windows.padding], windows.dilation, windows.groups,
+        )  # fmt: skip
+        return out.reshape(*value.shape[:-1], -1)
+
+    def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: torch.Tensor) -> torch.Tensor:
+        """The transposed convolution, likewise."""
+        native = _TRANSPOSES.get(len(windows.kernel)) if _symmetric(windows) else None
+        if native is None:
+            return windowed.convolve_back(self, weight, bias, windows, row)
+        sides = zip(windows.shape[1:], windows.kernel, windows.stride, windows.padding, windows.dilation, strict=True)
+        unseen = [(n + 2 * low - d * (k - 1) - 1) % s for n, k, s, (low, _), d in sides]
+        out = native(
+            row.reshape(-1, len(weight), *windows.positions), self._like(weight, row), None,
+            windows.stride, [low for low, _ in windows.padding], unseen, windows.groups, windows.dilation,
+        )  # fmt: skip
+        return out.reshape(*row.shape[:-1], -1)
+
+    def scale(self, weight: np.ndarray, bias: np.ndarray, value: torch.Tensor) -> torch.Tensor:
+        """value * weight + bias, channel by channel."""
+        return windowed.scale(self, weight, bias, value, (value.device, value.dtype))
+
+    def take(self, value: torch.Tensor, index: np.ndarray) -> torch.Tensor:
+        """Entries of the last axis; index -1 is a zero at the end."""
+        return take_entries(value, index)
+
+    def take_back(self, row: torch.Tensor, inverse: np.ndarray) -> torch.Tensor:
+        """Sums of the entries at inverse (size, m)."""
+        return take_entries(row, inverse).sum(-1)
+
     def add(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """left + right."""
         return left + right
@@ -79,6 +147,11 @@ class TensorArithmetic:
     def maximum(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """max(left, right)."""
         return torch.maximum(left, right)
+
+    def first_maximum(self, entries: torch.Tensor) -> torch.Tensor:
+        """Boolean mask."""
+        mask = entries == entries.amax(-1, keepdim=True)
+        return mask & (mask.cumsum(-1) == 1)
 
     def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> torch.Tensor:
         """yes where the boolean mask holds, else no; either may be a number."""

@@ -1,7 +1,8 @@
 """Places of whole batches of roots by enclosures: each is decided by a proven bound, or left to the rationals.
 
-Two facts are decided here. Equal strict signs of all neurons: `same_cell`. Strict signs (so the point is regular)
-and a gradient that differs by a proven margin: `outside`. Everything else goes on to the exact search.
+Three facts are decided here. Equal strict choices of all neurons and pools: `same_cell`. Strict choices (so the point
+is regular) and a gradient that differs by a proven margin: `outside`. Choices that change on the way from the input,
+but none that F_l depends on: `same_region_segment`. Everything else goes on to the exact search.
 """
 
 from __future__ import annotations
@@ -10,36 +11,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure, exact, sign
+from dtdsym.geometry.zeros import taken, zero_entries
 from dtdsym.network.evaluate import descendants, differentiate, evaluate
-from dtdsym.network.layers import Affine, Relu
+from dtdsym.network.layers import MaxPool, Relu
 from dtdsym.network.network import Network
 from dtdsym.network.slice import bypassing
+
+HALVINGS = 14  # of a segment, before it is left to the rationals
+BOXES = 512  # that are computed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Home:
-    """F_l around a batch of inputs: the values of all nodes there, the signs, and the gradient.
+    """F_l around a batch of inputs: the values of all nodes there, the activation patterns, and the gradient.
 
-    decided (batch,): every neuron of F_l that is not zero by its weights has a strict sign, so F_l is regular.
-    signs: ReLU node -> (batch, width). gradient: (batch, size), of meaning only where decided.
+    decided (batch,): every choice of F_l is strict, or the same on a whole cell around, so F_l is regular.
+    choices: ReLU or max-pool node -> its part of the pattern (batch, choices), as `cell.Pattern` has it.
+    gradient: (batch, size), of meaning only where decided.
     """
 
     network: Network
     start: int
     values: Mapping[int, Enclosure]
-    signs: Mapping[int, torch.Tensor]
+    choices: Mapping[int, torch.Tensor]
     decided: torch.Tensor
     gradient: Enclosure
 
     @staticmethod
     def at(network: Network, start: int, values: Mapping[int, Enclosure]) -> Home:
         """From the values of all nodes of a one-logit network, batch first."""
-        signs = _signs(network, start, values)
-        gradient = _gradient(network, start, signs, values[start])
-        return Home(network, start, values, signs, _all_decided(signs, values[start]), gradient)
+        choices = _choices(network, start, values)
+        gradient = _gradient(network, start, choices, values[start])
+        return Home(network, start, values, choices, _all_decided(choices, values[start]), gradient)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +54,7 @@ class Placed:
     """Places of roots (batch, neurons): masks of what is decided, and the network's values and gradients there."""
 
     same_cell: torch.Tensor
+    same_segment: torch.Tensor
     outside: torch.Tensor
     output: Enclosure
     gradient: Enclosure
@@ -56,14 +64,60 @@ def place_batch(home: Home, roots: Enclosure) -> Placed:
     """Decide what enclosures can about roots (batch, neurons, size) of `home`'s inputs."""
     feeds = {node: _broadcast(home.values[node], roots) for node in bypassing(home.network, home.start)}
     values = evaluate(home.network, ENCLOSURE, {**feeds, home.start: roots})
-    signs = _signs(home.network, home.start, values)
-    decided = _all_decided(signs, roots) & home.decided[:, None]
+    choices = _choices(home.network, home.start, values)
+    decided = _all_decided(choices, roots) & home.decided[:, None]
     equal = torch.ones_like(decided)
-    for node, here in signs.items():
-        equal &= (here == home.signs[node][:, None]).all(-1)
-    gradient = _gradient(home.network, home.start, signs, roots)
+    for node, here in choices.items():
+        equal &= (here == home.choices[node][:, None]).all(-1)
+    gradient = _gradient(home.network, home.start, choices, roots)
     differs = (gradient - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
-    return Placed(decided & equal, decided & ~equal & differs, values[len(home.network.nodes) - 1][..., 0], gradient)
+    output = values[len(home.network.nodes) - 1][..., 0]
+    inside = _straight_inside(home, roots, decided & ~equal & ~differs)
+    return Placed(decided & equal, inside, decided & ~equal & differs, output, gradient)
+
+
+def _straight_inside(home: Home, roots: Enclosure, wanted: torch.Tensor) -> torch.Tensor:
+    """Which of the wanted roots (batch, neurons) see their input along a segment on which the gradient never changes.
+
+    A piece of the segment is enclosed in a box. Let U be the choices that are not strict on the whole box. If F_l's
+    derivative at every choice of U is exactly 0, whatever the others of U do, no path through U counts: the gradient is
+    the same in all cells that meet the box, so F_l is regular there. Pieces share their ends, so it is the same along
+    the whole segment. Pieces that stay open are halved."""
+    rows, neurons = wanted.nonzero().unbind(1)
+    left = torch.arange(len(rows), device=rows.device)  # whose piece it is
+    at = torch.zeros_like(left)  # piece i of 2^depth
+    for depth in range(HALVINGS):
+        parts = zip(left.split(BOXES), at.split(BOXES), strict=True)
+        closed = [_constant(home, rows[i], roots[rows[i], neurons[i]], k, depth) for i, k in parts if len(i)]
+        open_ = ~torch.cat(closed) if closed else left.bool()
+        left, at = left[open_], at[open_]
+        left, at = torch.cat([left, left]), torch.cat([2 * at, 2 * at + 1])
+    found = torch.zeros_like(wanted)
+    found[rows, neurons] = True
+    found[rows[left], neurons[left]] = False
+    return found
+
+
+def _constant(home: Home, rows: torch.Tensor, roots: Enclosure, at: torch.Tensor, depth: int) -> torch.Tensor:
+    """For piece `at` (n,) of 2^depth between inputs `rows` and roots (n, size): that no choice open on it matters."""
+    network, start = home.network, home.start
+    middle = (at.double() + 0.5) / 2**depth
+    origin = home.values[start][rows]
+    boxes = origin + Enclosure(middle, torch.full_like(middle, 0.5 / 2**depth)).unsqueeze(1) * (roots - origin)
+    feeds = {node: home.values[node][rows] for node in bypassing(network, start)}
+    choices = _choices(network, start, evaluate(network, ENCLOSURE, {**feeds, start: boxes}))
+    derivatives = _derivatives(network, start, choices, boxes)
+    constant = torch.ones(boxes.shape[:-1], dtype=torch.bool, device=roots.mid.device)
+    for index, here in choices.items():
+        if index not in derivatives:
+            continue
+        matters = ~derivatives[index].is_zero()
+        node = network.nodes[index]
+        open_ = here == UNDECIDED
+        if isinstance(node, MaxPool):
+            open_ = open_.reshape(*here.shape[:-1], *node.index.shape).any(-1)
+        constant &= ~(open_ & matters).any(-1)
+    return constant
 
 
 def _broadcast(value: Enclosure, roots: Enclosure) -> Enclosure:
@@ -71,35 +125,77 @@ def _broadcast(value: Enclosure, roots: Enclosure) -> Enclosure:
     return value.unsqueeze(1).expand(batch, neurons, value.shape[-1])
 
 
-def _signs(network: Network, start: int, values: Mapping[int, Enclosure]) -> dict[int, torch.Tensor]:
-    """Signs of all pre-activations of F_l; 0 only for neurons whose weights and bias are zero."""
-    signs = {}
-    for node in sorted(descendants(network, start)):
-        if isinstance(network.nodes[node], Relu):
-            source = network.nodes[node].sources[0]
-            found = sign(values[source])
-            zero = found == 0
-            if zero.any():
-                found = torch.where(zero & ~_zero_rows(network, source, found), UNDECIDED, found)
-            signs[node] = found
-    return signs
+def _choices(network: Network, start: int, values: Mapping[int, Enclosure]) -> dict[int, torch.Tensor]:
+    """F_l's part of the activation pattern, bending node -> (..., choices), UNDECIDED where bounds do not tell.
+
+    Known besides the bounds is what is zero on the whole cell: neurons that are certainly inactive, and what follows
+    only from these and from constants. Zeros of this kind tie in a window for certain; others may do so at this point
+    only, by accident."""
+    below = descendants(network, start)
+    zeros = {node: values[node].is_zero().cpu().numpy() for node in bypassing(network, start)}
+    zeros[start] = np.zeros(values[start].shape, dtype=bool)
+    found = {}
+    for index, node in enumerate(network.nodes):
+        if index not in below:
+            continue
+        zeros[index] = zero_entries(node, zeros)
+        if isinstance(node, Relu):
+            found[index] = _neurons(values[node.source], zeros[index])
+            zeros[index] = ((found[index] == -1) | (found[index] == 0)).cpu().numpy()
+        elif isinstance(node, MaxPool):
+            found[index] = _windows(node, values[node.source], zeros[node.source])
+    return found
 
 
-def _zero_rows(network: Network, source: int, like: torch.Tensor) -> torch.Tensor:
-    node: Any = network.nodes[source]
-    if not isinstance(node, Affine):
-        return torch.zeros(like.shape[-1], dtype=torch.bool, device=like.device)
-    return torch.as_tensor(~node.weight.any(axis=1) & (node.bias == 0), device=like.device)
+def _neurons(value: Enclosure, zeros: np.ndarray) -> torch.Tensor:
+    """Signs of pre-activations; 0 only for those that are zero on the whole cell."""
+    found = sign(value)
+    return found.masked_fill_((found == 0) & ~torch.as_tensor(zeros, device=found.device), UNDECIDED)
 
 
-def _all_decided(signs: Mapping[int, torch.Tensor], points: Enclosure) -> torch.Tensor:
+def _windows(node: MaxPool, value: Enclosure, zeros: np.ndarray) -> torch.Tensor:
+    """Winners (+1), losers (-1) and identical ties (0) of all windows, (..., out k).
+
+    The entry of greatest lower bound, the first of several, is taken for the winner. It is if that bound exceeds the
+    upper bounds of all others, but for those that equal it identically: its repetitions, and zeros if it is one."""
+    entries = ENCLOSURE.take(value, node.index)
+    low, high = entries.lower(), entries.upper()
+    dead = torch.as_tensor(taken(zeros, node.index), device=low.device)
+    greatest = low.amax(-1, keepdim=True)
+    winner = (low == greatest) & ((low == greatest).cumsum(-1) == 1)
+    same = torch.as_tensor(node.index[:, :, None] == node.index[:, None, :], device=low.device)
+    ties = (winner.unsqueeze(-2) & same).any(-1) | (dead & (dead & winner).any(-1, keepdim=True))
+    found = torch.full(low.shape, UNDECIDED, dtype=torch.int8, device=low.device)
+    found = found.masked_fill(high < greatest, -1).masked_fill(ties, 0).masked_fill(winner, 1)
+    return found.flatten(-2)
+
+
+def _all_decided(choices: Mapping[int, torch.Tensor], points: Enclosure) -> torch.Tensor:
     decided = torch.ones(points.shape[:-1], dtype=torch.bool, device=points.mid.device)
-    for found in signs.values():
+    for found in choices.values():
         decided &= (found != UNDECIDED).all(-1)
     return decided
 
 
-def _gradient(network: Network, start: int, signs: Mapping[int, torch.Tensor], points: Enclosure) -> Enclosure:
-    masks = {node: found == 1 for node, found in signs.items()}
+def _gradient(network: Network, start: int, choices: Mapping[int, torch.Tensor], points: Enclosure) -> Enclosure:
+    """The gradient; where a choice is undecided, of no meaning."""
+    decided = {index: found.masked_fill(found == UNDECIDED, 0) for index, found in choices.items()}
+    return _derivatives(network, start, decided, points)[start]
+
+
+def _derivatives(
+    network: Network, start: int, choices: Mapping[int, torch.Tensor], points: Enclosure
+) -> dict[int, Enclosure]:
+    """Of F_l with respect to every node's value; an undecided choice may count for anything from 0 to 1."""
+    masks = {}
+    for index, found in choices.items():
+        node = network.nodes[index]
+        shape = (*found.shape[:-1], *(node.index.shape if isinstance(node, MaxPool) else found.shape[-1:]))
+        open_ = (found == UNDECIDED).reshape(shape)
+        mask: Any = (found == 1).reshape(shape)
+        if open_.any():
+            half = open_.double() * 0.5
+            mask = Enclosure(mask.double() + half, half)
+        masks[index] = mask
     seed = exact(torch.ones((*points.shape[:-1], 1), dtype=torch.float64, device=points.mid.device))
-    return differentiate(network, ENCLOSURE, masks, seed, start)[start]
+    return differentiate(network, ENCLOSURE, masks, seed, start)

@@ -32,7 +32,7 @@ class Component:
         verdict = regularity(function, x, budget.start())
         if isinstance(verdict, Irregular):
             raise OnHinge(
-                f"the function bends at the point ({len(verdict.cells[0].hinged)} neurons sit on their hinge there): "
+                f"the function bends at the point ({len(verdict.cells[0].hinged)} neurons or pool entries tie there): "
                 "it has no gradient and no linear region; move the input off the hinge"
             )
         self.cell: Cell = verdict.cell

@@ -17,6 +17,7 @@ from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.geometry.budget import Meter
 from dtdsym.geometry.cell import Cell, as_cone, cell_at
 from dtdsym.geometry.search import cones_at, interior_point
+from dtdsym.network.layers import Relu
 from dtdsym.network.slice import Slice
 
 PROPOSED_DIRECTIONS = 8
@@ -73,31 +74,32 @@ def regularity(function: Slice, point: np.ndarray, meter: Meter) -> Regular | Ir
 
 def _proposals(cell: Cell) -> Iterator[np.ndarray]:
     """Directions across the hinges, then fixed scattered ones: only proposals, so any choice is sound."""
-    for neuron in cell.hinged[:PROPOSED_DIRECTIONS]:
-        row = cell.rows[neuron]
+    for entry in cell.hinged[:PROPOSED_DIRECTIONS]:
+        row = cell.rows[entry]
         assert row is not None
-        yield RATIONAL.lift([-entry for entry in row[:-1]])
+        yield RATIONAL.lift([-number for number in row[:-1]])
     rng = np.random.default_rng(0)
     for _ in range(PROPOSED_DIRECTIONS):
         yield RATIONAL.lift(rng.integers(-1000, 1001, size=cell.slice.size).tolist())
 
 
 def _bends_cancel(cell: Cell) -> bool:
-    """Whether all hinged neurons lie in one ReLU node, or have no say at all, and every hyperplane's bends,
-    sum of (downstream derivative) |lambda_k| over the forms lambda_k n, add up to zero. False: not known.
+    """Whether the gradient is the same in all cones for one of two reasons. False: not known.
 
-    A neuron that is identically zero on the cell could wake beyond a hinge, so there must be none. With no
-    downstream derivative anywhere the derivatives do not depend on the hinged masks: by induction from the top
-    layer they vanish in every cone.
+    1. F_l has no derivative on the cell with respect to the output of any neuron or window that is undecided at the
+    point (hinged, or zero on the cell and perhaps not elsewhere). From the top of the network downwards, the
+    derivatives with respect to these outputs depend on undecided choices only through further outputs of this kind,
+    which contribute zero times something: so they are zero in every cone, and the gradient depends on none of them.
+    2. The hinged entries are neurons of one ReLU node, no other choice is undecided, and on every hyperplane the
+    bends, the sum of (downstream derivative) |lambda_k| over the forms lambda_k n, add up to zero.
     """
-    if cell.may_wake:
-        return False
-    if not any(cell.downstream[neuron] != 0 for neuron in cell.hinged):
+    undecided = (*cell.hinged, *cell.unsettled)
+    if not any(cell.downstream[entry] != 0 for entry in undecided):
         return True
-    hinged = set(cell.hinged)
-    if len({cell.node_of(neuron) for neuron in hinged}) != 1:
+    nodes = {cell.node_of(entry) for entry in undecided}
+    if cell.unsettled or len(nodes) != 1 or not isinstance(cell.slice.network.nodes[nodes.pop()], Relu):
         return False
-    groups = [hinged.intersection(wall.neurons) for wall in cell.walls]
+    groups = [set(cell.hinged).intersection(wall.entries) for wall in cell.walls]
     return all(_bend(cell, sorted(group)) == 0 for group in groups if group)
 
 

@@ -20,6 +20,7 @@ from dtdsym.arithmetic.linear_program import Empty, Interior, interior
 from dtdsym.arithmetic.rational import RATIONAL, fractions, rational
 from dtdsym.geometry.budget import Meter
 from dtdsym.geometry.cell import Cell, Pattern, Wall, cell_at, cone_at
+from dtdsym.geometry.jump import jumps
 from dtdsym.network.slice import Slice
 
 Gradient = tuple[Fraction, ...]
@@ -97,17 +98,17 @@ class Search:
 
     def _cross(self, cell: Cell, meter: Meter) -> list[tuple[Crossing, Cell]]:
         crossed = []
-        for wall, point in facets(cell, [w for w in cell.walls if not self._is_gradient_wall(cell, w)], meter):
+        for wall, point in facets(cell, self._wanted(cell), meter):
             outward = np.array([-entry for entry in wall.row[:-1]], dtype=object)
             beyond = self.enter(point, RATIONAL.lift(outward))
             crossed.append((Crossing(cell.pattern, beyond.pattern, fractions(point), beyond.gradient), beyond))
         return crossed
 
-    def _is_gradient_wall(self, cell: Cell, wall: Wall) -> bool:
-        """Whether the gradient surely changes beyond: one neuron flips there, no other can, and F_l depends on it."""
-        if self.keep is None or len(wall.neurons) != 1 or cell.may_wake:
-            return False
-        return bool(cell.downstream[wall.neurons[0]] != 0)
+    def _wanted(self, cell: Cell) -> list[Wall]:
+        """The walls that may be facets to a cell that is kept: not those beyond which the gradient is another one."""
+        if self.keep is None:
+            return list(cell.walls)
+        return [wall for wall, jump in zip(cell.walls, jumps(cell), strict=True) if jump == 0]
 
 
 def cells_from(function: Slice, first: Cell, keep: Gradient | None) -> Search:

@@ -17,17 +17,13 @@ from dtdsym.network.inert import Storage, Tensor, shown
 from dtdsym.network.unpickle import read_pickle
 
 MAGIC_NUMBER, PROTOCOL_VERSION = 0x1950A86A20F9469CFC6C, 1001
-_DAMAGED = "the file is damaged or cut short; save or copy it again"
+DAMAGED = "the file is damaged or cut short; save or copy it again"
 # float16, float32 and float64 by numpy's name; a bfloat16 is the upper half of a float32.
 _DTYPES = {"half": "f2", "float": "f4", "double": "f8", "bfloat16": "u2"}
 # What zipfile raises on damaged archives: RuntimeError and its NotImplementedError for encryption and odd versions.
 _UNREADABLE = (zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError, OverflowError, struct.error)
 _ORDERS: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
-_OTHER_ARCHIVES = (
-    ("constants.pkl", "a TorchScript archive, which runs code when it is read"),
-    ("serialized_exported_program.json", "a torch.export archive, which is not supported yet"),
-    ("archive_format", "a torch.export archive, which is not supported yet"),
-)
+_EXPORT_AGAIN = "save torch.export.export(model, (example_input,)) with torch.export.save"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,19 +40,28 @@ def open_zip(data: bytes) -> Archive:
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except _UNREADABLE as err:
-        raise LoadError(_DAMAGED) from err
+        raise LoadError(DAMAGED) from err
     _refuse_others(archive.namelist())
-    names = _stored_plainly(archive, len(data))
+    names = stored_plainly(archive, len(data))
     folder = _folder(names)
     storages: dict[str, Storage] = {}
-    root = read_pickle(BytesIO(_entry(archive, f"{folder}/data.pkl")), storages)
-    order = _entry(archive, f"{folder}/byteorder") if f"{folder}/byteorder" in names else b"little"
+    root = read_pickle(BytesIO(entry_of(archive, f"{folder}/data.pkl")), storages)
+    order = entry_of(archive, f"{folder}/byteorder") if f"{folder}/byteorder" in names else b"little"
     if order not in _ORDERS:
-        raise LoadError(f"its byte order is {shown(order[:20])}; expected little or big; {_DAMAGED}")
-    return Archive(root, lambda storage: _entry(archive, f"{folder}/data/{storage.key}"), _ORDERS[order])
+        raise LoadError(f"its byte order is {shown(order[:20])}; expected little or big; {DAMAGED}")
+    return Archive(root, lambda storage: entry_of(archive, f"{folder}/data/{storage.key}"), _ORDERS[order])
 
 
-def _stored_plainly(archive: zipfile.ZipFile, size: int) -> set[str]:
+def is_exported(data: bytes) -> bool:
+    """Whether a zip archive is one of torch.export."""
+    try:
+        names = zipfile.ZipFile(BytesIO(data)).namelist()
+    except _UNREADABLE as err:
+        raise LoadError(DAMAGED) from err
+    return _has(names, "archive_format") or _has(names, "serialized_exported_program.json")
+
+
+def stored_plainly(archive: zipfile.ZipFile, size: int) -> set[str]:
     """Names of the entries, none compressed, doubled or overlapping: no archive can hold more than its own bytes."""
     entries = archive.infolist()
     for entry in entries:
@@ -72,26 +77,32 @@ def _stored_plainly(archive: zipfile.ZipFile, size: int) -> set[str]:
 
 
 def _refuse_others(names: list[str]) -> None:
-    for ending, what in _OTHER_ARCHIVES:
-        if any(name.endswith(f"/{ending}") or name == ending for name in names):
-            raise LoadError(
-                f"it is {what}; save the torch.nn.Sequential itself with torch.save(model, path), "
-                "or use dtdsym.from_module(module, example_input) in Python"
-            )
+    if _has(names, "constants.pkl"):
+        raise LoadError(
+            f"it is a TorchScript archive, which runs code when it is read; {_EXPORT_AGAIN}, save the "
+            "torch.nn.Sequential itself with torch.save(model, path), or use dtdsym.from_module(module, example_input)"
+        )
+
+
+def _has(names: list[str], ending: str) -> bool:
+    return any(name == ending or name.endswith(f"/{ending}") for name in names)
 
 
 def _folder(names: set[str]) -> str:
     folders = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(folders) != 1:
-        raise LoadError("it is a zip archive but not one of torch.save; save the network with torch.save(model, path)")
+        raise LoadError(
+            f"it is a zip archive but not one of torch.save; save it with torch.save(model, path), or {_EXPORT_AGAIN}"
+        )
     return folders[0]
 
 
-def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
+def entry_of(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of one entry. Raises LoadError."""
     try:
         return archive.read(name)
     except (KeyError, *_UNREADABLE) as err:
-        raise LoadError(f"its entry {shown(name)} is missing or unreadable; {_DAMAGED}") from err
+        raise LoadError(f"its entry {shown(name)} is missing or unreadable; {DAMAGED}") from err
 
 
 def open_legacy(data: bytes) -> Archive:
@@ -106,12 +117,12 @@ def open_legacy(data: bytes) -> Archive:
     if type(machine) is not dict or machine.get("little_endian") is not True:
         raise LoadError("it was saved on a big-endian machine in the old format; save it again with a torch since 1.6")
     if type(keys) is not list or not all(type(key) is str and key in storages for key in keys):
-        raise LoadError(_DAMAGED)
+        raise LoadError(DAMAGED)
     contents: dict[str, bytes] = {}
     for key in keys:
         count = int.from_bytes(stream.read(8), "little")
         if count != storages[key].count:
-            raise LoadError(f"storage {shown(key)} should hold {storages[key].count} numbers; {_DAMAGED}")
+            raise LoadError(f"storage {shown(key)} should hold {storages[key].count} numbers; {DAMAGED}")
         contents[key] = stream.read(min(count * _width(storages[key]), len(data)))
     return Archive(root, lambda storage: contents.get(storage.key, b""), "<")
 
@@ -156,7 +167,7 @@ class Numbers:
         content, stored = self._archive.content(tensor.storage), tensor.storage.count
         if len(content) != stored * dtype.itemsize:
             raise LoadError(
-                f"{name} lies in a storage of {stored} numbers, but {len(content)} bytes are there; {_DAMAGED}"
+                f"{name} lies in a storage of {stored} numbers, but {len(content)} bytes are there; {DAMAGED}"
             )
         self._claim(tensor, name)
         strides = [step * dtype.itemsize if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride, strict=True)]

@@ -11,9 +11,10 @@ import torch
 from torch.nn.utils.parametrize import is_parametrized
 
 from dtdsym.errors import InputError, LoadError, UnsupportedLayer
+from dtdsym.network.aten_refusals import SUPPORTED
 from dtdsym.network.inert import shown
 from dtdsym.network.network import Network
-from dtdsym.network.trace import EXACT_DTYPES, SUPPORTED, Recording, Trace
+from dtdsym.network.trace import EXACT_DTYPES, Recording, Trace
 
 # The module runs the same operations on recording tensors as on plain ones: a difference beyond this share of the
 # largest output means that its code tells them apart. This is no tolerance of any verdict.
@@ -27,10 +28,12 @@ _FICKLE = (
 def from_module(module: torch.nn.Module, example_input: torch.Tensor) -> Network:
     """The exact network that `module` is in evaluation mode, whatever its training flags say (they are left alone).
 
-    example_input: a floating tensor (batch, ...) that the module takes; each sample is one input, flattened in
-    row-major order. Its values do not matter: the module is run on it and on random numbers of its shape, and both
-    runs must perform the same operations. Supported: Linear, ReLU as module, function, method, in place and reused,
-    reused layers, flattening each sample, Dropout and Identity, sums of two values, clamp(min=0).
+    example_input: a floating tensor (batch, ...) that the module takes; each sample is one input, and the network's
+    input_shape is a sample's. Its values do not matter: the module is run on it and on random numbers of its shape, and
+    both runs must perform the same operations. Supported, as module, function, method, in place and reused: Linear,
+    convolutions, batch normalisation, ReLU, max and average pools, moving, slicing, padding and joining numbers of one
+    sample, sums, constants times or plus them, Dropout and Identity.
+    A constant is the number that torch computes with: 0.1 in a float32 module is the float32 next to it.
     Raises UnsupportedLayer, with operation, place and line, for anything else; NotExact for weights that are not
     finite floats; LoadError where the module does not run on the input; InputError for an input of another kind."""
     if not isinstance(module, torch.nn.Module):

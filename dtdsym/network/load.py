@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -11,32 +12,40 @@ from typing import Any
 import numpy as np
 
 from dtdsym.errors import DtdsymError, LoadError
-from dtdsym.network.archive import Archive, Numbers, open_legacy, open_zip
+from dtdsym.network.archive import Archive, Numbers, is_exported, open_legacy, open_zip
+from dtdsym.network.checkpoint import HEADER, find, named_tensors
 from dtdsym.network.inert import Record, Tensor, shown, typename
 from dtdsym.network.network import Network
+from dtdsym.network.onnx_wire import looks_like_onnx
 from dtdsym.network.rebuild import rebuild
-from dtdsym.network.state_dict import Layers, from_state_dict, holds_state_dict
+from dtdsym.network.safetensors_file import Safetensors, looks_like_safetensors, parse
+from dtdsym.network.sequence import Shape, agrees
+from dtdsym.network.state_dict import Layers, Weights, from_state_dict
 
 LARGEST_FILE = 2**31
-_REMEDY = "save the network as torch.nn.Sequential layers with torch.save(model, path)"
-_NOT_YET = f"which is not supported yet; {_REMEDY}"
+_EXPORT = "save torch.export.export(model, (example_input,)) with torch.export.save"
+_REMEDY = f"{_EXPORT}, or torch.nn.Sequential layers with torch.save(model, path)"
+_ZIP = b"PK\x03\x04"
 _SIGNATURES = (
-    (b"\x89HDF", f"an HDF5 (Keras) file; {_REMEDY}"),
+    (b"\x89HDF", f"an HDF5 (Keras) file; export the model to ONNX, or {_REMEDY}"),
     (b"\x93NUMPY", f"a numpy array, not a network; {_REMEDY}"),
     (b"ustar", f"a tar archive, perhaps of a torch before 0.1.10; {_REMEDY}"),
 )
 
 
-def load(path: str | PathLike[str], layers: Layers | None = None) -> Network:
+def load(path: str | PathLike[str], layers: Layers | None = None, input_shape: Sequence[int] | None = None) -> Network:
     """The network saved in this file, with exact weights, in evaluation mode.
 
-    path: torch.save of torch.nn.Sequential layers, or of a state_dict (perhaps under `state_dict` or `model`), in
-    either of torch's formats. layers: for a state_dict without our header, see dtdsym.network.state_dict.
+    path: a file of torch.export, ONNX, or dtdsym.export; torch.save, in either of its formats, of torch.nn.Sequential
+    layers or of a state_dict, alone or in a checkpoint; a state_dict in safetensors.
+    layers: for a state_dict without our header, see dtdsym.network.steps. input_shape: of one input, (channels,
+    *spatial), for Sequentials and state_dicts that begin with a convolution or pool, which do not state it.
     Raises LoadError or UnsupportedLayer for what is not understood, NotExact for weights that are not finite or not
     floats, ShapeMismatch for layers that do not chain; each in one line that begins with the file's name."""
-    data = _read(Path(path))
+    file = Path(path)
+    data = _read(file)
     try:
-        network = _network(data, layers)
+        network = _network(data, file.parent, layers, input_shape)
     except DtdsymError as err:
         raise type(err)(f"{shown(path)}: {err}") from err
     return replace(network, source=str(path), file_sha256=hashlib.sha256(data).hexdigest())
@@ -72,46 +81,71 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _network(data: bytes, layers: Layers | None) -> Network:
+def _network(data: bytes, folder: Path, layers: Layers | None, input_shape: Shape | None) -> Network:
+    """By the file's first bytes, never by its name."""
+    graph = _graph(data, folder)
+    if graph is not None:
+        _refuse_layers(layers, "a graph")
+        return agrees(graph, input_shape)
+    if looks_like_safetensors(data):
+        file = Safetensors(data)
+        header = parse(file.metadata[HEADER], "its dtdsym header") if HEADER in file.metadata else None
+        return from_state_dict(Weights(tuple(file.entries), file.read), header, layers, input_shape)
     archive = _open(data)
     # Tensors may share what is stored, but a number takes at least two bytes of the file.
-    numbers = Numbers(archive, most=len(data))
-    module = _module(archive.root)
-    if module is None and holds_state_dict(archive.root):
-        return from_state_dict(archive.root, numbers, layers)
-    if module is None:
-        raise LoadError(f"it holds a {typename(archive.root)}, not a network; {_REMEDY}")
+    return _saved(archive.root, Numbers(archive, most=len(data)), layers, input_shape)
+
+
+def _graph(data: bytes, folder: Path) -> Network | None:
+    """The network of a file that states its own graph in a format of others; None for a file of another kind."""
+    if data.startswith(_ZIP) and is_exported(data):
+        from dtdsym.network.pt2 import read_pt2
+
+        return read_pt2(data)
+    if looks_like_onnx(data):
+        try:
+            from dtdsym.network.onnx_file import read_onnx
+
+            return read_onnx(data, folder)
+        except ModuleNotFoundError as err:
+            raise LoadError(f"it is an ONNX file, which needs Python's package {err.name}; install onnx") from err
+    return None
+
+
+def _saved(root: Any, numbers: Numbers, layers: Layers | None, input_shape: Shape | None) -> Network:
+    """The network of a file of torch.save."""
+    found = find(root, _REMEDY)
+    if isinstance(found, Record):
+        _refuse_layers(layers, "a whole module")
+        return rebuild(found, numbers, input_shape)
+    tensors = named_tensors(found)
+    header = next((part[HEADER] for part in (root, found) if HEADER in part), None)
+    weights = Weights(tuple(tensors), lambda key, name: numbers.read(tensors[key], name))
+    return from_state_dict(weights, header, layers, input_shape)
+
+
+def _refuse_layers(layers: Layers | None, what: str) -> None:
     if layers is not None:
-        raise LoadError("it holds a whole module, which has its own layers; leave --layers (layers=...) away")
-    return rebuild(module, numbers)
-
-
-def _module(root: Any) -> Record | None:
-    """The saved module: the object itself, or what a checkpoint holds under `model` or `state_dict`."""
-    candidates = [root.get("model"), root.get("state_dict")] if type(root) is dict else [root]
-    return next((candidate for candidate in candidates if type(candidate) is Record), None)
+        raise LoadError(f"it holds {what}, which has its own layers; leave --layers (layers=...) away")
 
 
 def _open(data: bytes) -> Archive:
-    """By its first bytes, as torch tells its own formats apart."""
-    if data.startswith(b"PK\x03\x04"):
+    """A file of torch.save, as torch tells its own formats apart."""
+    if data.startswith(_ZIP):
         return open_zip(data)
     if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return open_legacy(data)
-    raise LoadError(f"not a file of torch.save but {_describe(data)}")
+    raise LoadError(f"it is {_describe(data)}")
 
 
 def _describe(data: bytes) -> str:
     for signature, what in _SIGNATURES:
         if data.startswith(signature, 257 if signature == b"ustar" else 0):
             return what
-    header = int.from_bytes(data[:8], "little")
-    if data[8:9] == b"{" and header <= len(data) - 8:
-        return f"a safetensors file, {_NOT_YET}"
     if data[0] == 8 and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x2a", b"\x32", b"\x3a", b"\x42"):
-        return f"probably an ONNX file, {_NOT_YET}"
+        return "probably an ONNX file that is damaged or cut short; save or copy it again"
     if _is_text(data[:4096]):
-        return f"a text file; {_REMEDY}"
+        return f"a text file, not a network; {_REMEDY}"
     return f"something unknown, or a damaged file; {_REMEDY}"
 
 

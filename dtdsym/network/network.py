@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -14,80 +14,146 @@ import numpy as np
 from dtdsym.arithmetic.rational import RATIONAL, exact_floats, fractions, vector
 from dtdsym.errors import InputError, ShapeMismatch
 from dtdsym.network.evaluate import evaluate
-from dtdsym.network.layers import Add, Affine, Input, Node, Relu, Select
+from dtdsym.network.layers import (
+    Add,
+    Affine,
+    AveragePool,
+    Concat,
+    Convolution,
+    Input,
+    Linear,
+    MaxPool,
+    Node,
+    Relu,
+    Scale,
+    Take,
+    size_of,
+)
+from dtdsym.network.receptive import Layer
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
     """An exact piecewise linear network R^in -> R^out. nodes[0] is the Input; every source precedes its user.
 
-    Layers are numbered from 1 over the affine nodes, in order. `source` tells people where it came from, and
+    Layers are numbered from 1 over linear maps, convolutions and batch normalisation, in order; `fold`: batch
+    normalisation that follows a layer is part of that layer. `source` tells people where it came from, and
     `file_sha256` is the hash of the file that it was read from, if any.
     """
 
     nodes: tuple[Node, ...]
     source: str = ""
     file_sha256: str | None = None
+    fold: bool = True
 
     def __post_init__(self) -> None:
         if not self.nodes or not isinstance(self.nodes[0], Input):
             raise ShapeMismatch("a network starts with its Input node")
-        if not self.layers:
-            raise ShapeMismatch("there is no linear layer, so no root to audit; give a network with at least one")
         for index, node in enumerate(self.nodes[1:], start=1):
             if isinstance(node, Input) or not all(0 <= source < index for source in node.sources):
                 raise ShapeMismatch(f"node {index} {node.name!r}: its sources must be earlier nodes, one Input in all")
-        _ = self.sizes
+        if not self.layers:
+            raise ShapeMismatch("there is no linear layer, so no root to audit; give a network with at least one")
 
-    def __reduce__(self) -> tuple[type[Network], tuple[tuple[Node, ...], str, str | None]]:
+    def __reduce__(self) -> tuple[type[Network], tuple[tuple[Node, ...], str, str | None, bool]]:
         """What was derived from the nodes is derived again where it is needed."""
-        return Network, (self.nodes, self.source, self.file_sha256)
+        return Network, (self.nodes, self.source, self.file_sha256, self.fold)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Width of every node's value."""
         sizes: list[int] = []
         for node in self.nodes:
-            sizes.append(_size(node, sizes))
+            sizes.append(size_of(node, sizes))
         return tuple(sizes)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, (channels, *spatial) or (size,)."""
+        assert isinstance(self.nodes[0], Input)
+        return self.nodes[0].shape
+
     @cached_property
-    def layers(self) -> tuple[int, ...]:
-        """Node ids of the affine nodes; layer l (from 1) is layers[l - 1]."""
-        return tuple(i for i, node in enumerate(self.nodes) if isinstance(node, Affine))
+    def layers(self) -> tuple[Layer, ...]:
+        """The numbered layers, layer l (from 1) at l - 1: linear maps, convolutions, batch normalisation not folded."""
+        return tuple(layer for layer in self.linear.values() if layer.number is not None)
+
+    @cached_property
+    def linear(self) -> Mapping[int, Layer]:
+        """Output node id -> layer, for all linear maps in order; average pools and constants have no number.
+
+        Batch normalisation is folded into the layer that it alone follows, if `fold` holds."""
+        users = [[i for i, node in enumerate(self.nodes) if index in node.sources] for index in range(len(self.nodes))]
+        found: dict[int, Layer] = {}
+        number = 0
+        folded: set[int] = set()
+        for index, node in enumerate(self.nodes):
+            if not isinstance(node, Linear) or index in folded:
+                continue
+            counts = isinstance(node, Affine | Convolution) or (isinstance(node, Scale) and node.norm is not None)
+            number += counts
+            norm, output = None, index
+            if self.fold and isinstance(node, Affine | Convolution) and len(users[index]) == 1:
+                follower = self.nodes[users[index][0]]
+                channels = len(node.bias)
+                if isinstance(follower, Scale) and follower.norm is not None and len(follower.weight) == channels:
+                    norm, output = follower, users[index][0]
+                    folded.add(output)
+            found[output] = Layer(
+                node, norm, node.source, output, self.sizes[node.source], self.sizes[index], number if counts else None
+            )
+        return found
+
+    @cached_property
+    def nonnegative(self) -> frozenset[int]:
+        """Ids of the nodes that can hold no negative value, whatever the input: ReLUs, and sums and picks of them."""
+        found: set[int] = set()
+        for index, node in enumerate(self.nodes):
+            keeps = isinstance(node, Add | Concat | Take | MaxPool | AveragePool) and found.issuperset(node.sources)
+            if isinstance(node, Relu) or keeps:
+                found.add(index)
+        return frozenset(found)
+
+    def unfolded(self) -> Network:
+        """The same function, with batch normalisation as layers of its own."""
+        return replace(self, fold=False)
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Input size, then every layer's output size."""
-        return (self.sizes[0], *(self.sizes[i] for i in self.layers))
+        return (self.sizes[0], *(layer.size for layer in self.layers))
 
     @property
     def parameters(self) -> int:
         """Number of weights and biases; a reused layer counts once."""
-        arrays = {id(a): a.size for n in self.nodes if isinstance(n, Affine) for a in (n.weight, n.bias)}
+        arrays = {
+            id(array): array.size
+            for node in self.nodes
+            if isinstance(node, Affine | Convolution) or (isinstance(node, Scale) and node.norm is not None)
+            for array in (node.weight, node.bias)
+        }
         return sum(arrays.values())
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the exact function as written: node kinds, sources and weights; names and file do not count."""
-        digest = hashlib.sha256(b"dtdsym-network/1")
+        """Hash of the exact function as written: how nodes are wired, and their weights; names, files, the order of
+        independent nodes and how the input is shaped do not count."""
+        digests: list[bytes] = []
         for node in self.nodes:
-            digest.update(f"|{type(node).__name__}{node.sources}".encode())
-            if isinstance(node, Input):
-                digest.update(str(node.size).encode())
-            if isinstance(node, Affine):
-                digest.update(f"{node.weight.shape}".encode())
-                for array in (node.weight, node.bias):
-                    digest.update(np.ascontiguousarray(array + 0.0, dtype="<f8").tobytes())
-        return digest.hexdigest()
+            below = [digests[source] for source in node.sources]
+            digest = hashlib.sha256(f"dtdsym-network/2|{type(node).__name__}|".encode())
+            for part in sorted(below) if isinstance(node, Add) else below:
+                digest.update(part)
+            for part in _contents(node):
+                digest.update(part)
+            digests.append(digest.digest())
+        return digests[-1].hex()
 
-    def affine(self, layer: int) -> Affine:
-        """The affine node of layer l (from 1)."""
-        if not 1 <= layer <= len(self.layers):
-            raise InputError(f"layer {layer} does not exist; the network has layers 1 to {len(self.layers)}")
-        node = self.nodes[self.layers[layer - 1]]
-        assert isinstance(node, Affine)
-        return node
+    def layer(self, number: int) -> Layer:
+        """Layer l (from 1). Raises InputError if there is none."""
+        if not 1 <= number <= len(self.layers):
+            raise InputError(f"layer {number} does not exist; the network has layers 1 to {len(self.layers)}")
+        return self.layers[number - 1]
 
     def __call__(self, x: Sequence[Any]) -> tuple[Fraction, ...]:
         """Exact output at x (in,): floats are read exactly, nothing is rounded."""
@@ -95,7 +161,7 @@ class Network:
         return fractions(evaluate(self, RATIONAL, {0: value})[len(self.nodes) - 1])
 
     def logit(self, index: int) -> Network:
-        """The same network cut to one output: the last affine layer keeps row `index` only, a final ReLU stays."""
+        """The same network cut to one output: the last linear layer keeps row `index` only, a final ReLU stays."""
         outputs = self.sizes[-1]
         if not 0 <= index < outputs:
             raise InputError(f"logit {index} does not exist; the network has outputs 0 to {outputs - 1}")
@@ -111,32 +177,28 @@ class Network:
         return {}
 
 
-def _size(node: Node, sizes: Sequence[int]) -> int:
+def _contents(node: Node) -> Iterator[bytes]:
+    """What a node is besides its kind and sources."""
     match node:
         case Input():
-            return node.size
-        case Affine():
-            if node.weight.shape[1] != sizes[node.source]:
-                raise ShapeMismatch(
-                    f"layer {node.name!r} takes {node.weight.shape[1]} numbers but receives {sizes[node.source]}; "
-                    "the shapes of consecutive layers must chain"
-                )
-            return int(node.weight.shape[0])
-        case Relu():
-            return sizes[node.source]
-        case Select():
-            return 1
-        case Add():
-            if sizes[node.left] != sizes[node.right]:
-                raise ShapeMismatch(
-                    f"addition {node.name!r} of {sizes[node.left]} and {sizes[node.right]} numbers; "
-                    "a residual addition needs two values of one size"
-                )
-            return sizes[node.left]
+            yield str(node.size).encode()
+        case Affine() | Convolution():
+            yield f"{node.weight.shape}{getattr(node, 'windows', '')}".encode()
+            for array in (node.weight, node.bias):
+                yield np.ascontiguousarray(array + 0.0, dtype="<f8").tobytes()
+        case Scale():
+            yield f"{node.norm is not None}{node.repeat}{[str(n) for n in (*node.weight, *node.bias)]}".encode()
+        case Take() | MaxPool():
+            yield f"{node.index.shape}".encode() + np.ascontiguousarray(node.index, dtype="<i8").tobytes()
+        case AveragePool():
+            for index in (node.index, node.counts):
+                yield f"{index.shape}".encode() + np.ascontiguousarray(index, dtype="<i8").tobytes()
+        case Relu() | Add() | Concat():
+            return
 
 
 def _keep_output(nodes: tuple[Node, ...], index: int) -> tuple[Node, ...]:
-    """Cut the output to one entry below its final ReLUs; an affine layer keeps one row, anything else is selected."""
+    """Cut the output to one entry below its final ReLUs; an affine layer keeps one row, anything else is picked."""
     below = len(nodes) - 1
     while isinstance(nodes[below], Relu):
         below = nodes[below].sources[0]
@@ -146,7 +208,7 @@ def _keep_output(nodes: tuple[Node, ...], index: int) -> tuple[Node, ...]:
         kept.append(Affine(last.weight[rows].copy(), last.bias[rows].copy(), last.source, last.name))
     else:
         kept.append(last)
-        kept.append(Select(below, index, "logit"))
+        kept.append(Take(np.array([index]), below, "logit"))
     for node in nodes[below + 1 :]:
         kept.append(Relu(len(kept) - 1, node.name))
     return tuple(kept)
@@ -155,7 +217,7 @@ def _keep_output(nodes: tuple[Node, ...], index: int) -> tuple[Node, ...]:
 def sequential(*layers: tuple[Iterable[Any], Iterable[Any]], final_relu: bool = True) -> Network:
     """[W_n[... [W_1 x + b_1] ...] + b_n] from (weight, bias) pairs; floats and ints are read exactly."""
     arrays = [(exact_floats(w, name="weight"), exact_floats(b, name="bias")) for w, b in layers]
-    nodes: list[Node] = [Input(int(arrays[0][0].shape[1]))]
+    nodes: list[Node] = [Input((int(arrays[0][0].shape[1]),))]
     for number, (weight, bias) in enumerate(arrays, start=1):
         nodes.append(Affine(weight, bias, len(nodes) - 1, f"layer {number}"))
         if final_relu or number < len(arrays):

@@ -11,7 +11,7 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import RATIONAL, vector
 from dtdsym.network.evaluate import descendants, evaluate
-from dtdsym.network.layers import Relu
+from dtdsym.network.layers import MaxPool, Relu
 from dtdsym.network.network import Network
 
 
@@ -32,10 +32,15 @@ class Slice:
         return self.network.sizes[self.start]
 
     @cached_property
-    def relus(self) -> tuple[int, ...]:
-        """Node ids of the ReLUs that belong to F_l, in order: their neurons make the activation pattern."""
+    def bending(self) -> tuple[int, ...]:
+        """Ids of the ReLUs and max-pools that belong to F_l, in order: their choices make the activation pattern."""
         below = descendants(self.network, self.start)
-        return tuple(i for i, node in enumerate(self.network.nodes) if i in below and isinstance(node, Relu))
+        return tuple(i for i, node in enumerate(self.network.nodes) if i in below and isinstance(node, Relu | MaxPool))
+
+    def choices(self, node: int) -> int:
+        """Entries of the pattern that a bending node has: its neurons, or all entries of a max-pool's windows."""
+        found = self.network.nodes[node]
+        return found.index.size if isinstance(found, MaxPool) else self.network.sizes[node]
 
     def __call__(self, point: np.ndarray) -> Any:
         """F_l(point), exact."""
@@ -46,7 +51,7 @@ class Slice:
 def slice_at(network: Network, x: Any, *, logit: int = 0, layer: int = 1) -> tuple[Slice, np.ndarray]:
     """F_l of one logit and the exact a_l, the input of layer l when the network is given x (in,)."""
     one = network.logit(logit)
-    start = one.affine(layer).source
+    start = one.layer(layer).source
     values = evaluate(one, RATIONAL, {0: vector(x, size=network.sizes[0], name="x")})
     return Slice(one, start, {i: values[i] for i in bypassing(one, start)}), values[start]
 

@@ -1,4 +1,4 @@
-"""Runs a torch module on tensors that record which operations torch performs on them, as nodes of a Network.
+"""Runs a torch module on tensors that record which operations torch performs on them, through the table in `aten`.
 
 A recording tensor runs every operation for real, on plain tensors that nobody else can reach, below autograd and
 below every module, function and method that leads to it: what is recorded is what torch does, whichever way the code
@@ -8,42 +8,60 @@ their memory share a Cell, so an in-place operation changes what all of them hol
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 from dtdsym.errors import DtdsymError, LoadError, NotExact, UnsupportedLayer
-from dtdsym.network.layers import Add, Affine, Input, Node, Relu, Select
+from dtdsym.network.aten import Call, Operations, base_name, kind_of, writes
+from dtdsym.network.aten_moves import MOVES
+from dtdsym.network.aten_refusals import OPAQUE, REASONS, SUPPORTED, unsupported
+from dtdsym.network.builder import Builder, Value
 from dtdsym.network.network import Network
+from dtdsym.network.places import Places
 
-SUPPORTED = (
-    "supported are Linear, ReLU, flattening each input, Dropout and Identity in evaluation mode, and adding two values"
-)
 EXACT_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+# torch takes these apart in a way that merges the batch with another dimension; they are recorded as they stand.
+_WHOLE = {
+    torch.nn.functional.linear: torch.ops.aten.linear.default,
+    **dict.fromkeys((torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__), torch.ops.aten.matmul.default),
+    torch.nn.functional.pad: torch.ops.aten.pad.default,
+}
+# They ask for a shape only, and give a constant.
+_SHAPE_ONLY = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+_ROLES = {"mat2": "weight", "self": "bias", "other": "constant", "tensor2": "weight"}
 
 
 @dataclass
 class Cell:
-    """What the tensors of one piece of memory hold now: the id of a node."""
+    """What one piece of memory holds now, as the tensor that was made for it; None: what no network can use.
 
-    node: int
+    name: what made it."""
+
+    value: Value | None
+    name: str = "input"
+    version: int = 0
+
+
+View = tuple[Call, int | None]
+"""How a tensor looks at another's memory: an operation, and which of its results."""
 
 
 class Recording(torch.Tensor):
-    """A tensor (batch, ...) whose `cell` says which node it holds, row i flattened being that of sample i."""
+    """A tensor (batch, ...) that looks at a `cell` through `views`, in order; none: it is what the cell holds."""
 
     plain: torch.Tensor
     cell: Cell
+    views: tuple[View, ...]
     recorder: Trace
+    seen: tuple[int, Value] | None
 
     @staticmethod
-    def __new__(cls, plain: torch.Tensor, cell: Cell, trace: Trace) -> Recording:
+    def __new__(cls, plain: torch.Tensor, cell: Cell, views: tuple[View, ...], trace: Trace) -> Recording:
         with torch.inference_mode(False):  # torch makes no views of a wrapper that was born in inference mode
             made = torch.Tensor._make_wrapper_subclass(
                 cls,
@@ -54,8 +72,22 @@ class Recording(torch.Tensor):
                 layout=plain.layout,
                 device=plain.device,
             )
-        made.plain, made.cell, made.recorder = plain, cell, trace
+        made.plain, made.cell, made.views, made.recorder, made.seen = plain, cell, views, trace, None
         return made
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Every function of torch arrives here, before it is taken apart."""
+        with torch._C.DisableTorchFunctionSubclass():
+            whole = _WHOLE.get(function)
+            if whole is not None and args and isinstance(args[0], Recording):
+                return args[0].recorder.perform(whole, args, kwargs or {})
+            name = getattr(function, "__name__", "")
+            if name in REASONS:
+                _recording(args, kwargs or {}).recorder.refuse(name)
+            return function(*args, **(kwargs or {}))
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -66,26 +98,21 @@ class Recording(torch.Tensor):
 
 
 class Trace:
-    """The nodes recorded so far. `refusal` is the first error, kept in case the module's code swallows it."""
+    """What was recorded so far. `refusal` is the first error, kept in case the module's code swallows it."""
 
     def __init__(self, module: torch.nn.Module, example: torch.Tensor) -> None:
-        self.batch = len(example)
-        self.nodes: list[Node] = [Input(example.numel() // self.batch)]
+        self.builder = Builder(tuple(example.shape[1:]))
+        self.operations = Operations(self.builder, len(example))
         self.refusal: DtdsymError | None = None
-        self._modules = {id(part): name for name, part in module.named_modules()}
+        self._places = Places(module)
         parameters = (*module.named_parameters(), *module.named_buffers())
         self._owners = {tensor.data_ptr(): name.rpartition(".")[0] for name, tensor in parameters if _dense(tensor)}
         self._arrays: dict[tuple[Any, ...], np.ndarray] = {}
-        self.input = Recording(example.detach().clone(), Cell(0), self)
+        self.input = Recording(example.detach().clone(), Cell(self.builder.input), (), self)
 
     def network(self, output: Recording) -> Network:
         """The recorded network, without what the output does not depend on."""
-        wanted = {output.cell.node, 0}
-        for index in range(len(self.nodes) - 1, -1, -1):
-            if index in wanted:
-                wanted.update(self.nodes[index].sources)
-        position = {index: new for new, index in enumerate(sorted(wanted))}
-        return Network(tuple(_moved(self.nodes[index], position) for index in sorted(wanted)))
+        return self.builder.network(self.value(output))
 
     def perform(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run one operation for real and record it. Raises UnsupportedLayer with its name and place."""
@@ -95,132 +122,147 @@ class Trace:
             self.refusal = self.refusal or err
             raise
 
-    def _perform(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording:
-        name = str(function).removeprefix("aten.").rpartition(".")[0]
-        if name not in _OPERATIONS:
-            raise self._unsupported(name, _REASONS.get(name, ""))
-        node = _OPERATIONS[name](self, name, args, kwargs)
-        plain = function(*(arg.plain if isinstance(arg, Recording) else arg for arg in args), **kwargs)
-        if name in _IN_PLACE:
-            args[0].cell.node = node
+    def refuse(self, name: str) -> NoReturn:
+        """Refuse a function of torch by its own name."""
+        self.refusal = self.refusal or unsupported(self._places.where(), name, REASONS[name])
+        raise self.refusal
+
+    def value(self, recording: Recording) -> Value:
+        """What the tensor holds now. Raises UnsupportedLayer if no network can say it."""
+        cell = recording.cell
+        if cell.value is None:
+            raise unsupported(self._places.where(), cell.name, "one of its results beside the first is used")
+        if recording.seen is None or recording.seen[0] != cell.version:
+            value: Any = cell.value
+            for call, which in recording.views:
+                made: Any = self.operations.apply(replace(call, arguments=(value, *call.arguments[1:])))
+                value = made if which is None else made[which]
+            recording.seen = (cell.version, value)
+        return recording.seen[1]
+
+    def _perform(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if self._places.caller()[1] in OPAQUE:
+            self.refuse(OPAQUE[self._places.caller()[1]])
+        if base_name(function) in _SHAPE_ONLY:
+            return function(*_plain(args), **_plain(kwargs))
+        if base_name(function) in MOVES and isinstance(args[0], Recording) and args[0].cell.value is None:
+            return Recording(function(*_plain(args), **_plain(kwargs)), args[0].cell, (), self)
+        if base_name(function) == "as_strided_" and _same_places(*args):
             return args[0]
-        if not plain.ndim or len(plain) != self.batch:
-            raise self._unsupported(
-                name, f"{self.batch} samples become a tensor of shape {list(plain.shape)}; flatten each sample first"
-            )
-        shared = next((arg.cell for arg in args if isinstance(arg, Recording) and _shares(arg.plain, plain)), None)
-        return Recording(plain, shared or Cell(node), self)
+        return self._recorded(function, args, kwargs)
 
-    def reshaped(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        """The same numbers in the same order: a view, a copy, or the identity."""
-        if name == "dropout" and args[2]:
-            raise self._unsupported(name, "it is applied in training mode")
-        return self._node(args[0], name)
+    def _recorded(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        taken, node = _recording(args, kwargs).dtype, self._node_name(function, args)
+        call = Call(function, (), {}, self._places.where(), node, taken)
+        self.operations.check(call)
+        if writes(function):
+            self._check_target(call, args[0])
+        call = self._with_arguments(call, args, kwargs)
+        plain = function(*_plain(args), **_plain(kwargs))
+        call = replace(call, given=(plain[0] if isinstance(plain, list | tuple) else plain).dtype)
+        result: Any = self.operations.apply(call)
+        if writes(function):
+            return _written(args[0], result)
+        if isinstance(plain, list | tuple):
+            parts = enumerate(zip(plain, result, strict=True))
+            return type(plain)(self._given(call, args, out, value, which) for which, (out, value) in parts)
+        return self._given(call, args, plain, result, None)
 
-    def relu(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        return self._append(Relu(self._node(args[0], name), self._name("relu")))
+    def _with_arguments(self, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+        layer = f"layer {call.node!r}: its"
+        names = [_ROLES.get(argument.name, argument.name) for argument in call.operation._schema.arguments]
+        arguments = [self._lifted(arg, f"{layer} {name}") for arg, name in zip(args, names, strict=False)]
+        return replace(
+            call,
+            arguments=arguments,
+            keywords={key: self._lifted(arg, f"{layer} {key}") for key, arg in kwargs.items()},
+        )
 
-    def clamp(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        """max(z, 0), if nothing else is asked for."""
-        low = args[1] if len(args) > 1 else kwargs.get("min")
-        high = args[2] if len(args) > 2 else kwargs.get("max")
-        if isinstance(low, torch.Tensor) or low != 0 or high is not None:
-            raise self._unsupported(name, "only clamp(min=0) is a ReLU")
-        return self.relu(name, args, kwargs)
+    def _check_target(self, call: Call, target: Any) -> None:
+        """What is written to must be the whole of a recorded piece of memory."""
+        if not isinstance(target, Recording):
+            raise call.refuse("it writes into a constant; make a new tensor instead")
+        if call.name.removesuffix("_") in MOVES:
+            raise call.refuse("it changes a tensor's shape in place; make a new one instead")
+        if target.cell.value is not None and self.value(target).node != target.cell.value.node:
+            raise call.refuse("it writes into a part of another tensor's memory (a slice or a permutation of it)")
 
-    def add(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        left, right = args
-        if not isinstance(left, Recording) or not isinstance(right, Recording):
-            raise self._unsupported(name, "one summand is a constant")
-        if left.shape != right.shape or kwargs.get("alpha", 1) != 1:
-            raise self._unsupported(name, "only the plain sum of two values of one shape is")
-        return self._append(Add(self._node(left, name), self._node(right, name), self._name("add")))
+    def _given(self, call: Call, args: Sequence[Any], plain: Any, result: Any, which: int | None) -> Any:
+        """The result as the module's code sees it."""
+        if isinstance(result, np.ndarray):
+            return plain
+        if result is None:
+            return Recording(plain, Cell(None, call.name), (), self)
+        if not plain.ndim or tuple(plain.shape) != (self.operations.batch, *result.shape):
+            raise call.refuse(f"{self.operations.batch} samples become a tensor of shape {list(plain.shape)}")
+        looked_at = args[0] if args and isinstance(args[0], Recording) else None
+        if looked_at is not None and _shares(looked_at.plain, plain):
+            return Recording(plain, looked_at.cell, (*looked_at.views, (call, which)), self)
+        return Recording(plain, Cell(result, call.name), (), self)
 
-    def addmm(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        bias, value, matrix = args
-        if any(kwargs.get(factor, 1) != 1 for factor in ("alpha", "beta")):
-            raise self._unsupported(name, "only with alpha = beta = 1")
-        return self._affine(name, value, matrix, bias, transpose=True)
+    def _lifted(self, argument: Any, what: str) -> Any:
+        """Recordings as the values that they hold, constants as exact arrays, in lists too."""
+        if isinstance(argument, Recording):
+            return self.value(argument)
+        if isinstance(argument, torch.Tensor):
+            return self._exact(argument, what)
+        if isinstance(argument, list | tuple):
+            return [self._lifted(entry, what) for entry in argument]
+        return argument
 
-    def mm(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        return self._affine(name, args[0], args[1], None, transpose=True)
-
-    def linear(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-        return self._affine(name, args[0], args[1], args[2] if len(args) > 2 else None, transpose=False)
-
-    def _affine(self, name: str, value: Any, matrix: Any, bias: Any, *, transpose: bool) -> int:
-        constant = isinstance(matrix, torch.Tensor) and not isinstance(matrix, Recording)
-        flat = isinstance(value, Recording) and value.ndim == 2
-        if not constant or not flat or isinstance(bias, Recording) or (bias is not None and bias.ndim != 1):
-            raise self._unsupported(name, "a linear map has constant weights and takes one flat vector for each sample")
-        place = (_dense(matrix) and self._owners.get(matrix.data_ptr())) or self._name("linear")
-        weight = self._exact(matrix, f"layer {place!r}: its weight", transpose=transpose)
-        if bias is None:  # one array of zeros for one weight, so that a reused layer stays one layer
-            offset = self._arrays.setdefault(("bias of", id(weight)), np.zeros(len(weight)))
-        else:
-            offset = self._exact(bias, f"layer {place!r}: its bias")
-        return self._append(Affine(weight, offset, value.cell.node, place))
-
-    def _exact(self, tensor: torch.Tensor, what: str, *, transpose: bool = False) -> np.ndarray:
-        """A private float64 copy; the same array again if this very tensor was met before and has not changed."""
+    def _exact(self, tensor: torch.Tensor, what: str) -> np.ndarray:
+        """A private copy, float64 or integers; the same array again if this very tensor was met before, unchanged."""
         if not _dense(tensor):
             raise UnsupportedLayer(
                 f"{what} is a {type(tensor).__name__} ({tensor.layout}), not a dense tensor; {SUPPORTED}"
             )
-        if tensor.dtype not in EXACT_DTYPES or tensor.device.type == "meta":
+        if tensor.dtype not in (*EXACT_DTYPES, *_INTEGERS) or tensor.device.type == "meta":
             raise NotExact(
                 f"{what} has dtype {tensor.dtype} on device {tensor.device}; supported are float16, bfloat16, float32 "
                 "and float64 with data; convert the module with .float()"
             )
-        wide = tensor.detach().to("cpu", torch.float64).numpy()
-        made = np.array(wide.T if transpose else wide, order="C")
-        key = (tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()))
+        wide = torch.float64 if tensor.dtype in EXACT_DTYPES else torch.int64
+        made = np.array(tensor.detach().to("cpu", wide).numpy(), order="C")
+        key = (tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype)
         known = self._arrays.setdefault(key, made)
         return known if np.array_equal(known, made) else made
 
-    def _node(self, value: Any, name: str) -> int:
-        if not isinstance(value, Recording):
-            raise self._unsupported(name, "its first argument is a constant")
-        return value.cell.node
-
-    def _append(self, node: Node) -> int:
-        self.nodes.append(node)
-        return len(self.nodes) - 1
-
-    def _name(self, kind: str) -> str:
-        """A name for a node: the place of the layer that computes it, or of the module that does beside its `kind`."""
-        place, layer = self._caller()
-        if layer.startswith("torch.nn.modules.") and place:
-            return place
-        return f"{place}.{kind}" if place else kind
-
-    def _caller(self) -> tuple[str, str]:
-        """Place and class of the innermost module whose code is running."""
-        for frame in _frames():
-            owner = frame.f_locals.get("self")
-            if id(owner) in self._modules:
-                return self._modules[id(owner)], f"{type(owner).__module__}.{type(owner).__name__}"
-        return "", ""
-
-    def _unsupported(self, name: str, reason: str) -> UnsupportedLayer:
-        place, layer = self._caller()
-        lines = (frame for frame in _frames() if _package(frame) not in ("torch", "dtdsym"))
-        line = next((f" at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}" for frame in lines), "")
-        where = f"layer {place!r} ({layer.rpartition('.')[2]})" if place else layer.rpartition(".")[2] or "the module"
-        because = f" here: {reason}" if reason else ""
-        return UnsupportedLayer(f"{where}{line}: operation {name} is not supported{because}; {SUPPORTED}")
+    def _node_name(self, function: Any, args: Sequence[Any]) -> str:
+        """The place of the layer whose matrix it takes, else of the module that runs, beside the kind of operation."""
+        matrices = (arg for arg in args if isinstance(arg, torch.Tensor) and arg.ndim > 1 and _dense(arg))
+        kind = kind_of(function)
+        if kind in ("linear", "conv"):
+            owner = next((self._owners[m.data_ptr()] for m in matrices if self._owners.get(m.data_ptr())), None)
+            if owner is not None:
+                return owner
+        return self._places.name(kind)
 
 
-def _frames() -> Iterator[FrameType]:
-    """The frames that run now, innermost first, up to from_module's."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__") != "dtdsym.network.from_module":
-        yield frame
-        frame = frame.f_back
+def _written(target: Recording, result: Any) -> Recording:
+    """An in-place operation has changed all that its target's memory is seen as."""
+    cell = target.cell
+    assert cell.value is not None
+    cell.value = Value(result.node, cell.value.shape)
+    cell.version += 1
+    return target
 
 
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+def _same_places(target: Any, size: Sequence[int], stride: Sequence[int], offset: int | None = None) -> bool:
+    """Whether as_strided_ states other strides for dimensions of length 1 alone, as torch's pools do."""
+    old = zip(target.size(), target.stride(), strict=True)
+    same = len(size) == target.ndim and all(
+        n == m and (n == 1 or s == t) for (n, s), m, t in zip(old, size, stride, strict=True)
+    )
+    return same and offset in (None, target.storage_offset())
+
+
+def _plain(arguments: Any) -> Any:
+    """The plain tensors of recordings, in lists and dictionaries too."""
+    if isinstance(arguments, Recording):
+        return arguments.plain
+    if isinstance(arguments, Mapping):
+        return {key: _plain(entry) for key, entry in arguments.items()}
+    return [_plain(entry) for entry in arguments] if isinstance(arguments, list | tuple) else arguments
 
 
 def _recording(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Recording:
@@ -239,39 +281,3 @@ def _dense(tensor: torch.Tensor) -> bool:
 
 def _shares(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
-
-
-def _moved(node: Node, position: Mapping[int, int]) -> Node:
-    match node:
-        case Affine() | Relu():
-            return replace(node, source=position[node.source])
-        case Add():
-            return replace(node, left=position[node.left], right=position[node.right])
-        case Input():
-            return node
-        case Select():
-            raise TypeError("a Select is never recorded")
-
-
-Record = Callable[[Trace, str, Sequence[Any], Mapping[str, Any]], int]
-_RESHAPES = ("view", "_unsafe_view", "reshape", "flatten", "squeeze", "unsqueeze", "alias", "detach", "clone")
-_IN_PLACE = ("relu_", "clamp_", "clamp_min_", "add_", "dropout_")
-# torch decomposes everything else into these, except that inference mode keeps linear, dropout, reshape and flatten.
-_OPERATIONS: dict[str, Record] = {
-    **dict.fromkeys((*_RESHAPES, "dropout", "dropout_"), Trace.reshaped),
-    **dict.fromkeys(("relu", "relu_"), Trace.relu),
-    **dict.fromkeys(("clamp", "clamp_", "clamp_min", "clamp_min_"), Trace.clamp),
-    **dict.fromkeys(("add", "add_"), Trace.add),
-    "addmm": Trace.addmm,
-    "mm": Trace.mm,
-    "linear": Trace.linear,
-}
-_CUT = "it is not piecewise linear; cut before it and explain the logits"
-_DECISION = "a number computed from the input decides what the code does next"
-_REASONS = {
-    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _CUT),
-    **dict.fromkeys(("_local_scalar_dense", "is_nonzero", "item", "gt", "lt", "ge", "le", "eq", "ne"), _DECISION),
-    **dict.fromkeys(
-        ("bernoulli", "bernoulli_", "empty_like", "native_dropout", "rand_like"), "it serves to draw at random"
-    ),
-}

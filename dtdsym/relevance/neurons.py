@@ -1,59 +1,88 @@
-"""What a rule sees: the neurons of one affine layer at the layer's input, in whatever arithmetic they live."""
+"""What a rule sees: neurons of one layer at the layer's input, each on its receptive field, in whatever arithmetic."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 from dtdsym.arithmetic import Arithmetic
-from dtdsym.arithmetic.enclosure import Enclosure
-from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.linear_algebra import pseudo_inverse
-from dtdsym.network.layers import Affine
+from dtdsym.arithmetic.rational import RATIONAL
+from dtdsym.network.receptive import Layer
+from dtdsym.relevance.state import State, beside, lifted
 
-_EXACT: Kept[np.ndarray] = Kept()
-_LIFTED: Kept[Any] = Kept()
+ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """Neurons j of an affine layer with inputs i, as entries that broadcast to (..., out, in).
+    """Neurons j of a layer with inputs i of their receptive fields, as entries that broadcast to (..., out, in).
 
-    a: the layer's input (..., 1, in). z: pre-activations w.a + b (..., out, 1). relevance: R_j as it arrives, likewise.
+    block: which of the layer's neurons. a: the layer's input (..., 1 or out, in), 0 in the padding. z: pre-activations
+    w.a + b (..., out, 1). relevance: R_j as it arrives, likewise. fields: (out, in) places in the layer's input, -1 in
+    the padding; None where every neuron sees all of it. state, all_relevance: the whole layer, and what arrives at it.
     """
 
     ops: Arithmetic
-    node: Affine
+    layer: Layer
+    block: slice
     a: Any
     z: Any
     relevance: Any
+    fields: np.ndarray | None
+    state: State
+    all_relevance: Any
 
     @staticmethod
-    def of(ops: Arithmetic, node: Affine, a: Any, z: Any, relevance: Any) -> Neurons:
-        """From the layer's values, as the forward pass has them: a (..., in); z and relevance (..., out)."""
-        return Neurons(ops, node, a[..., None, :], z[..., None], relevance[..., None])
+    def of(
+        ops: Arithmetic,
+        layer: Layer,
+        values: Mapping[int, Any],
+        relevance: Any,
+        block: slice = ALL,
+        *,
+        whole: bool = False,
+    ) -> Neurons:
+        """From the values of all nodes, as the forward pass has them, and the relevance (..., size) of the layer.
 
-    @cached_property
+        whole: every neuron sees all of the layer's input, with weight 0 where it has none."""
+        source, z = values[layer.source], values[layer.output]
+        fields = None if whole else layer.fields(block)
+        a = source[..., None, :] if fields is None else ops.take(source, fields)
+        state = State(ops, layer, source, z)
+        return Neurons(ops, layer, block, a, z[..., block, None], relevance[..., block, None], fields, state, relevance)
+
+    @property
     def w(self) -> Any:
-        """Exact weights (out, in)."""
-        return self._lift("weight", self.node.weight)
+        """Exact weights (out, in), 0 in the padding."""
+        if self.fields is None:
+            return lifted(self.ops, self.layer, "matrix", self.a, lambda: _matrix(self.layer))[self.block]
+        weights, factors = self.layer.weights(self.block), self.layer.factors(self.block)
+        w = self.lift(weights)
+        return w if factors is None else w * self.lift(factors[:, None])
+
+    def mine(self, value: Any) -> Any:
+        """Of a value of the whole layer (..., size) the part of these neurons (..., out, 1)."""
+        return value[..., self.block, None]
+
+    def on_fields(self, value: Any) -> Any:
+        """A value of the layer's input (..., width), or one number for all inputs, as each neuron sees it."""
+        if not getattr(value, "shape", ()):
+            return value
+        return value[..., None, :] if self.fields is None else self.ops.take(value, self.fields)
 
     @cached_property
     def pseudo_inverse(self) -> Any:
-        """W^+ (in, out), exact, or rounded once by an arithmetic that cannot hold it."""
-        return self._lift("inverse", _EXACT.get((self.node.weight,), None, lambda: pseudo_inverse(self.node.weight)))
+        """W^+ (in, out) of the whole layer, exact, or rounded once by an arithmetic that cannot hold it."""
+        return lifted(self.ops, self.layer, "inverse", self.a, lambda: pseudo_inverse(_matrix(self.layer)))
 
     def lift(self, number: Any) -> Any:
         """An exact number, in the arithmetic and on the device of these neurons."""
-        return _beside(self.ops.lift(number), self.a)
-
-    def _lift(self, what: str, numbers: np.ndarray) -> Any:
-        key = (what, self.ops, _device(self.a))
-        return _LIFTED.get((self.node.weight,), key, lambda: self.lift(numbers))
+        return beside(self.ops.lift(number), self.a)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +104,11 @@ def along(neurons: Neurons, v: Any, share: Any) -> Shift:
     return Shift(v * neurons.ops.ratio(share, denominator[..., None]), denominator)
 
 
-def _device(value: Any) -> torch.device | None:
-    tensor = value.mid if isinstance(value, Enclosure) else value
-    return tensor.device if isinstance(tensor, torch.Tensor) else None
-
-
-def _beside(value: Any, like: Any) -> Any:
-    device = _device(like)
-    return value if device is None else value.to(device)
+def _matrix(layer: Layer) -> np.ndarray:
+    """Exact weights (size, width): float64 where the layer has no factors, else rationals."""
+    fields, factors, weights = layer.fields(), layer.factors(), layer.weights()
+    if fields is not None:
+        dense = np.zeros((layer.size, layer.width + 1))
+        np.put_along_axis(dense, fields, weights, axis=1)
+        weights = dense[:, :-1]
+    return weights if factors is None else RATIONAL.lift(weights) * RATIONAL.lift(factors[:, None])

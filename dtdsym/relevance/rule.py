@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
+from dtdsym.arithmetic import Arithmetic
+from dtdsym.arithmetic.windows import inverse_index
 from dtdsym.errors import RuleError
+from dtdsym.network.receptive import Layer
 from dtdsym.relevance.family import Family, anything
-from dtdsym.relevance.neurons import Neurons, Shift
+from dtdsym.relevance.neurons import ALL, Neurons, Shift
 from dtdsym.relevance.rules import FAMILIES
+from dtdsym.relevance.shares import Passed, pass_down
+from dtdsym.relevance.state import State
+from dtdsym.relevance.variants import VARIANTS
 
-_BUILT_IN = frozenset(family.name for family in FAMILIES)
-_FAMILIES = {family.name: family for family in FAMILIES}
+ENTRIES = 2**23
+"""Most entries of one (inputs, neurons, field) array: 64 MiB."""
+_FAMILIES = {family.name: family for family in (*FAMILIES, *VARIANTS)}
+_BUILT_IN = frozenset(_FAMILIES)
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,52 @@ class Rule:
         return self.family.shifts(neurons, share, self._lifted(neurons))
 
     def messages(self, neurons: Neurons) -> Any:
-        """What each neuron j passes to each input i (..., out, in)."""
+        """What each neuron j passes to each input i of its field (..., out, in)."""
         return self.family.message(neurons, self._lifted(neurons))
 
-    def _lifted(self, neurons: Neurons) -> tuple[Any, ...]:
-        return tuple(neurons.lift(parameter) for parameter in self.parameters)
+    def neurons(
+        self, ops: Arithmetic, layer: Layer, values: Mapping[int, Any], relevance: Any, block: slice = ALL
+    ) -> Neurons:
+        """The neurons of a layer, or a block of them; all of them if this rule takes them as one."""
+        block = ALL if self.family.whole else block
+        return Neurons.of(ops, layer, values, relevance, block, whole=self.family.whole)
+
+    def pass_down(
+        self, ops: Arithmetic, layer: Layer, values: Mapping[int, Any], relevance: Any, *, ledger: bool = False
+    ) -> Passed:
+        """Relevance (..., width) below a layer whose neurons have `relevance` (..., size); with what was lost."""
+        if self.family.shares is not None:
+            state = State(ops, layer, values[layer.source], values[layer.output])
+            return pass_down(
+                state,
+                self.family.shares(state, *self._lifted(state)),
+                relevance,
+                ledger=ledger,
+                remainder=self.family.remainder,
+            )
+        parts = [
+            self._pass_block(self.neurons(ops, layer, values, relevance, block), ledger=ledger)
+            for block in ([ALL] if self.family.whole else blocks(layer, math.prod(relevance.shape[:-1])))
+        ]
+        lost = {"rule": ops.join([part.lost["rule"] for part in parts])} if ledger else {}
+        return Passed(reduce(ops.add, [part.below for part in parts]), lost)
+
+    def _pass_block(self, neurons: Neurons, *, ledger: bool) -> Passed:
+        ops, layer, messages = neurons.ops, neurons.layer, self.messages(neurons)
+        lost = {"rule": (neurons.relevance[..., 0] - ops.total(messages))} if ledger else {}
+        if neurons.fields is None:
+            return Passed(ops.total(messages, -2), lost)
+        flat = messages.reshape(*messages.shape[:-2], neurons.fields.size)
+        return Passed(ops.take_back(flat, inverse_index(neurons.fields, layer.width)), lost)
+
+    def _lifted(self, beside: Neurons | State) -> tuple[Any, ...]:
+        return tuple(beside.lift(parameter) for parameter in self.parameters)
+
+
+def blocks(layer: Layer, batch: int) -> list[slice]:
+    """Blocks of a layer's neurons, so small that (batch, neurons, field) holds at most ENTRIES numbers."""
+    each = max(1, ENTRIES // max(1, batch * layer.fan_in))
+    return [slice(start, min(start + each, layer.size)) for start in range(0, layer.size, each)]
 
 
 def families() -> dict[str, Family]:
@@ -55,7 +105,7 @@ def families() -> dict[str, Family]:
     return dict(_FAMILIES)
 
 
-def parse(text: str | Rule) -> Rule:
+def parse_rule(text: str | Rule) -> Rule:
     """The rule that is written NAME[:PARAMETER[:PARAMETER]]; a Rule is returned as it is.
 
     Parameters are read exactly ("0.1" is 1/10); without any, the family's defaults hold.
@@ -95,16 +145,19 @@ def register_rule(
 
         dtdsym.explain(net, x, rule="signed:1/2")
 
-    direction(ops, w, a, *parameters): w (out, in) is exact, so that it may be compared with numbers; a (..., 1, in)
-    may not; the result broadcasts to (..., out, in). `ops` has relu, maximum, where(mask, yes, no), ratio(n, d) with 0
-    where d is 0, and lift(number) for constants that are not whole. law: whether exact parameters are allowed; takes:
-    this in words. Audits in several processes need both to be functions of a module, not lambdas.
+    direction(ops, w, a, *parameters): w (out, in) is exact, so that it may be compared with numbers; a (..., 1, in), or
+    (..., out, in) in convolutions, may not; the result broadcasts to (..., out, in). `ops` has relu, maximum,
+    where(mask, yes, no), ratio(n, d) with 0 where d is 0, and lift(number) for constants that are not whole. law:
+    whether exact parameters are allowed; takes: this in words. Audits in several processes need both to be functions
+    of a module, not lambdas.
     Raises RuleError for a name with a colon, or a built-in rule's; a registered rule of this name is replaced.
     """
     if direction is None:
         return partial(register_rule, name, parameters=parameters, defaults=defaults, law=law, takes=takes, doc=doc)
-    if name in _BUILT_IN or ":" in name or not name:
-        raise RuleError(f"rule name {name!r}: expected a new name without a colon, none of {', '.join(_BUILT_IN)}")
+    if name in _BUILT_IN or not name or set(name) & set(":=,"):
+        raise RuleError(
+            f"rule name {name!r}: expected a new name without colon, comma or =, none of {', '.join(_BUILT_IN)}"
+        )
     _FAMILIES[name] = Family(
         name,
         doc or (direction.__doc__ or "").strip(),

@@ -18,6 +18,9 @@ from typing import Any
 from dtdsym.arithmetic import Arithmetic
 from dtdsym.relevance.family import Family
 from dtdsym.relevance.neurons import Neurons, Shift, along
+from dtdsym.relevance.parts import NEGATIVE, NONZERO, POSITIVE, SQUARE, WHOLE
+from dtdsym.relevance.shares import Share
+from dtdsym.relevance.state import State
 
 
 def zplus(_: Arithmetic, w: Any, a: Any) -> Any:
@@ -90,9 +93,53 @@ def lrp0_shift(neurons: Neurons, _: Any) -> Shift:
     return Shift(neurons.a, neurons.lift(1), neurons.lift(0))
 
 
-def lrp0_messages(neurons: Neurons) -> Any:
-    """(w o a) R_j/(w.a + b), and 0 where w.a + b = 0: layer by layer, this is gradient x input."""
-    return neurons.w * (neurons.a * neurons.ops.ratio(neurons.relevance, neurons.z))
+def zplus_shares(state: State) -> list[Share]:
+    """The positive weights' parts."""
+    return [Share(((state.a, POSITIVE),))]
+
+
+def gamma_shares(state: State, strength: Any) -> list[Share]:
+    """All weights' parts, the positive ones' more so."""
+    return [Share(((state.a + state.a * strength, POSITIVE), (state.a, NEGATIVE)))]
+
+
+def w2_shares(_: State) -> list[Share]:
+    """Squares of the weights."""
+    return [Share(((1, SQUARE),))]
+
+
+def x_shares(state: State) -> list[Share]:
+    """In proportion to w o a, without the bias."""
+    return [Share(((state.a, WHOLE),))]
+
+
+def flat_shares(_: State) -> list[Share]:
+    """Evenly over the inputs that reach the neuron."""
+    return [Share(((1, NONZERO),))]
+
+
+def zbox_shares(state: State, low: Any, high: Any) -> list[Share]:
+    """Parts of w o a above those at the lowest possible input."""
+    return [Share(((state.a - low, POSITIVE), (state.a - high, NEGATIVE)))]
+
+
+def epsilon_shares(state: State, epsilon: Any) -> list[Share]:
+    """In proportion to w o a; the bias and epsilon stand in the denominator."""
+    return [Share(((state.a, WHOLE),), bias=state.bias, epsilon=epsilon, denominator=state.z)]
+
+
+def lrp0_shares(state: State) -> list[Share]:
+    """In proportion to w o a; the bias stands in the denominator."""
+    return [Share(((state.a, WHOLE),), bias=state.bias, denominator=state.z)]
+
+
+def alpha_beta_shares(state: State, alpha: Any, beta: Any) -> list[Share]:
+    """The positive products' shares times alpha, less the negative ones' times beta."""
+    above, below = state.positive(state.a), state.negative(state.a)
+    return [
+        Share(((above, POSITIVE), (below, NEGATIVE)), alpha),
+        Share(((above, NEGATIVE), (below, POSITIVE)), -beta),
+    ]
 
 
 def _where_weighted(neurons: Neurons, value: Any) -> Any:
@@ -121,11 +168,12 @@ def in_order(low: Fraction, high: Fraction) -> bool:
 
 
 FAMILIES = (
-    Family("lrp0", "the root 0; passes on (w a)/(w.a + b), gradient x input", shift=lrp0_shift, messages=lrp0_messages),
+    Family("lrp0", "the root 0; passes on (w a)/(w.a + b), gradient x input", shift=lrp0_shift, shares=lrp0_shares),
     Family(
         "epsilon",
         "passes on (w a)/(z + epsilon sign(z)), z = w.a + b with its bias",
         shift=epsilon_shift,
+        shares=epsilon_shares,
         parameters=("epsilon",),
         defaults=(Fraction(1, 10**6),),
         law=is_positive,
@@ -136,32 +184,35 @@ FAMILIES = (
         "gamma",
         "v = a (1 + gamma) where w >= 0, else a",
         direction=gamma,
+        shares=gamma_shares,
         parameters=("gamma",),
         defaults=(Fraction(1),),
         law=not_negative,
         takes="gamma >= 0, for example gamma:1",
     ),
-    Family("zplus", "v = a where w >= 0, else 0", direction=zplus),
+    Family("zplus", "v = a where w >= 0, else 0", direction=zplus, shares=zplus_shares),
     Family(
         "alpha_beta",
         "passes on alpha times the positive shares minus beta times the negative ones, without the bias",
         shift=alpha_beta_shift,
+        shares=alpha_beta_shares,
         parameters=("alpha", "beta"),
         defaults=(Fraction(2), Fraction(1)),
         law=differ_by_one,
         takes="ALPHA:BETA with ALPHA - BETA = 1 and ALPHA >= 1, for example alpha_beta:2:1",
         hinge=False,
     ),
-    Family("w2", "v = w", direction=w2),
-    Family("x", "v = a", direction=x),
-    Family("flat", "v = 1/w where w != 0, else 0", direction=flat),
+    Family("w2", "v = w", direction=w2, shares=w2_shares),
+    Family("x", "v = a", direction=x, shares=x_shares),
+    Family("flat", "v = 1/w where w != 0, else 0", direction=flat, shares=flat_shares),
     Family(
         "zbox",
         "v = a - LOW where w > 0, a - HIGH where w < 0, else 0",
         direction=zbox,
+        shares=zbox_shares,
         parameters=("low", "high"),
         law=in_order,
         takes="the bounds LOW:HIGH of the inputs with LOW < HIGH, for example zbox:0:1",
     ),
-    Family("pinv", "one root for the whole layer, by the pseudo-inverse of its weights", shift=pinv_shift),
+    Family("pinv", "one root for the whole layer, by the pseudo-inverse of its weights", shift=pinv_shift, whole=True),
 )

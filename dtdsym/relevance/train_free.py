@@ -1,47 +1,48 @@
 """Train-free Deep Taylor Decomposition (Algorithm 2 of Sixt and Landgraf 2022): relevance, from the logit to the input.
 
-R = f(x) at the output. A ReLU passes relevance on unchanged; an affine layer passes on what its rule says, with its
-relevance roots; an addition splits in proportion to its two signed values, and loses what arrives where their sum is 0.
+R = f(x) at the output. A layer passes on what its rule says, with its relevance roots; a ReLU passes relevance on
+unchanged; an addition splits it in proportion to its two signed values, and loses what arrives where their sum is 0; a
+max-pool gives all to its first maximiser; what is put together is taken apart again. A composite can say otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import torch
-
 from dtdsym.arithmetic import Arithmetic
-from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
-from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.errors import ShapeMismatch
-from dtdsym.network.evaluate import evaluate
-from dtdsym.network.layers import Add, Affine, Input, Relu, Select
+from dtdsym.network.evaluate import max_masks, pull_indexed
+from dtdsym.network.layers import Add, Affine, Concat, Convolution, MaxPool, Relu, Take
 from dtdsym.network.network import Network
-from dtdsym.relevance.neurons import Neurons
-from dtdsym.relevance.rule import Rule, parse
-
-ENTRIES = 2**23
-"""Most entries of one (inputs, neurons, width) array of the numeric route: 64 MiB."""
+from dtdsym.network.receptive import Layer
+from dtdsym.relevance.composite import Composite, composite
+from dtdsym.relevance.rule import Rule
+from dtdsym.relevance.shares import Passed
+from dtdsym.relevance.state import beside
 
 
 @dataclass(frozen=True, eq=False)
 class Relevances:
-    """Relevance in one arithmetic. at: node id -> relevance of each of that node's values (..., width)."""
+    """Relevance in one arithmetic. at: node id -> relevance of each of that node's values (..., width).
+
+    lost: node id -> cause -> relevance (..., width) that arrived at the node and was not passed on; a negative loss is
+    relevance out of nothing. Kept only where a ledger was asked for.
+    """
 
     network: Network
     at: Mapping[int, Any]
+    lost: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def upper(self, layer: int) -> Any:
         """R^{l+1} as it arrives at the outputs of layer l (from 1): (..., out)."""
-        self.network.affine(layer)
-        return self.at[self.network.layers[layer - 1]]
+        return self.at[self.network.layer(layer).output]
 
     def lower(self, layer: int) -> Any:
         """R^l, of the inputs of layer l, with what they have through skips: (..., in)."""
-        return self.at[self.network.affine(layer).source]
+        return self.at[self.network.layer(layer).source]
 
     @property
     def input(self) -> Any:
@@ -50,62 +51,146 @@ class Relevances:
 
 
 def propagate(
-    network: Network, arithmetic: Arithmetic, values: Mapping[int, Any], rule: Rule, start: int = 0
+    network: Network,
+    arithmetic: Arithmetic,
+    values: Mapping[int, Any],
+    rule: Rule | Composite,
+    start: int = 0,
+    *,
+    seed: Any = None,
+    ledger: bool = False,
 ) -> Relevances:
-    """Relevance of every node from `start` on, of a network of one logit, by one rule at all its layers.
+    """Relevance of every node from `start` on, of a network of one logit, by one rule or a composite.
 
     values: what `evaluate` gives, for any batch; nodes that the logit does not depend on have relevance 0.
+    seed: the relevance of the outputs (..., outputs), of which there may then be several; by default the logit's value.
     """
     last = len(network.nodes) - 1
-    if network.sizes[last] != 1:
+    if seed is None and network.sizes[last] != 1:
         raise ShapeMismatch(f"the network has {network.sizes[last]} outputs; cut it to the explained one: logit(index)")
-    at = {last: values[last]}
+    chosen = composite(rule)
+    at, lost = {last: values[last] if seed is None else seed}, {}
     for index in range(last, start, -1):
-        parts = _passed(network, index, arithmetic, values, at[index], rule) if index in at else []
+        if index not in at:
+            continue
+        parts, gone = _passed(network, index, arithmetic, values, at[index], chosen, ledger)
         for source, part in parts:
             at[source] = arithmetic.add(at[source], part) if source in at else part
-    return Relevances(network, {index: at.get(index, values[index] * 0) for index in range(start, last + 1)})
+        lost[index] = gone
+    everywhere = {index: at[index] if index in at else values[index] * 0 for index in range(start, last + 1)}
+    return Relevances(network, everywhere, lost)
+
+
+Parts = list[tuple[int, Any]]
+Lost = dict[str, Any]
 
 
 def _passed(
-    network: Network, index: int, ops: Arithmetic, values: Mapping[int, Any], relevance: Any, rule: Rule
-) -> list[tuple[int, Any]]:
-    """What node `index` passes on of its relevance (..., width): a part for each of its sources."""
+    network: Network,
+    index: int,
+    ops: Arithmetic,
+    values: Mapping[int, Any],
+    relevance: Any,
+    chosen: Composite,
+    ledger: bool,
+) -> tuple[Parts, Lost]:
+    """What node `index` passes on of its relevance (..., width), a part for each of its sources, and what it loses."""
     node = network.nodes[index]
+    if index in network.linear:
+        layer = network.linear[index]
+        at = values if chosen.reuse == "own" else _at_last_use(network, layer, values)
+        found: Passed = chosen.rule(layer, network).pass_down(ops, layer, at, relevance, ledger=ledger)
+        return [(layer.source, found.below)], found.lost
     match node:
-        case Affine():
-            neurons = Neurons.of(ops, node, values[node.source], values[index], relevance)
-            return [(node.source, ops.total(rule.messages(neurons), -2))]
         case Relu():
-            return [(node.source, relevance)]
+            below = relevance if chosen.relu == "pass" else relevance * _active(ops, values[node.source])
+            return [(node.source, below)], {} if chosen.relu == "pass" else {"dead": relevance - below}
         case Add():
-            return [(source, relevance * ops.ratio(values[source], values[index])) for source in node.sources]
-        case Select():
-            places = range(network.sizes[node.source])
-            return [(node.source, ops.join([relevance if i == node.index else relevance * 0 for i in places]))]
-        case Input():
-            raise TypeError("an Input has no source to pass relevance to")
+            return _through_add(network, node, ops, values, relevance, values[index], chosen)
+        case Concat():
+            return pull_indexed(network, index, relevance, ops, None), {}
+        case Take():
+            parts = pull_indexed(network, index, relevance, ops, None)
+            return parts, {
+                "padding": ops.where(node.index < 0, relevance, 0)
+            } if ledger and node.index.min() < 0 else {}
+        case MaxPool():
+            return _through_pool(network, index, ops, values, relevance, chosen, ledger)
+    raise TypeError(f"node {index}, a {type(node).__name__}, has no source to pass relevance to")
 
 
-def explain(
-    network: Network, x: Any, rule: str | Rule = "zplus", logit: int = 0
-) -> tuple[Fraction, ...] | torch.Tensor:
-    """Relevance of each input for one logit, by train-free DTD.
-
-    x (in,), numbers of any kind: exact. A tensor (batch, in): relevances (batch, in) in float64 on its device, which
-    are numeric, rounded as torch rounds, and decide nothing. Raises RuleError, InputError, ShapeMismatch, NotExact.
-    """
-    one, parsed = network.logit(logit), parse(rule)
-    if isinstance(x, torch.Tensor) and x.ndim != 1:
-        return _explain_batch(one, x, parsed)
-    point = vector(x, size=network.sizes[0], name="x")
-    return fractions(propagate(one, RATIONAL, evaluate(one, RATIONAL, {0: point}), parsed).input)
+def _active(ops: Arithmetic, z: Any) -> Any:
+    """1 where z > 0, else 0, without a comparison: an enclosure may leave the sign open."""
+    return ops.ratio(ops.relu(z), z)
 
 
-def _explain_batch(network: Network, x: torch.Tensor, rule: Rule) -> torch.Tensor:
-    size = network.sizes[0]
-    if x.ndim != 2 or x.shape[1] != size:
-        raise ShapeMismatch(f"x has shape {tuple(x.shape)}; expected ({size},) for one input, (batch, {size}) for more")
-    widest = max(network.affine(layer).weight.size for layer in range(1, len(network.layers) + 1))
-    rows = TENSOR.lift(x).double().split(max(1, ENTRIES // widest))
-    return torch.cat([propagate(network, TENSOR, evaluate(network, TENSOR, {0: part}), rule).input for part in rows])
+def _at_last_use(network: Network, layer: Layer, values: Mapping[int, Any]) -> Mapping[int, Any]:
+    """The values, with those of the last layer that has the same weights in this one's place."""
+    if not isinstance(layer.linear, Affine | Convolution):
+        return values
+    weight = layer.linear.weight
+    last = [other for other in network.linear.values() if getattr(other.linear, "weight", None) is weight][-1]
+    return {**values, layer.source: values[last.source], layer.output: values[last.output]}
+
+
+def _through_add(
+    network: Network,
+    node: Add,
+    ops: Arithmetic,
+    values: Mapping[int, Any],
+    relevance: Any,
+    total: Any,
+    chosen: Composite,
+) -> tuple[Parts, Lost]:
+    if chosen.add == "proportional":
+        step = _step(ops, relevance, total, chosen.epsilon("add"))
+        return [(source, values[source] * step) for source in node.sources], {"skip": relevance - total * step}
+    parts = [relevance, relevance]
+    if chosen.add == "magnitude":
+        sizes = [ops.maximum(values[source], -values[source]) for source in node.sources]
+        step = _step(ops, relevance, ops.add(*sizes), chosen.epsilon("add"))
+        parts = [size * step for size in sizes]
+    if chosen.add == "captum":
+        parts = [_captum_part(network, source, values, relevance) for source in node.sources]
+    return list(zip(node.sources, parts, strict=True)), {"skip": relevance - ops.add(*parts)}
+
+
+def _captum_part(network: Network, source: int, values: Mapping[int, Any], relevance: Any) -> Any:
+    if any(layer.source == source for layer in network.linear.values()):
+        return values[source] * relevance
+    reads = any(isinstance(node, Relu) and node.source == source for node in network.nodes)
+    return relevance * 0 if reads else relevance
+
+
+def _step(ops: Arithmetic, relevance: Any, total: Any, epsilon: Fraction | None) -> Any:
+    """relevance / (total + epsilon sign(total)), sign(0) = +1; 0 where the denominator is 0."""
+    if epsilon is None:
+        return ops.ratio(relevance, total)
+    sign = 1 - 2 * ops.ratio(ops.relu(-total), ops.maximum(total, -total))
+    return ops.ratio(relevance * sign, ops.maximum(total, -total) + beside(ops.lift(epsilon), total))
+
+
+def _through_pool(
+    network: Network,
+    index: int,
+    ops: Arithmetic,
+    values: Mapping[int, Any],
+    relevance: Any,
+    chosen: Composite,
+    ledger: bool,
+) -> tuple[Parts, Lost]:
+    if chosen.maxpool == "winner":
+        epsilon, mask = chosen.epsilon("maxpool"), max_masks(network, index, ops, values)
+        if epsilon is None:
+            return pull_indexed(network, index, relevance, ops, mask), {}
+        passed = _step(ops, relevance, values[index], epsilon) * values[index]
+        return pull_indexed(network, index, passed, ops, mask), {"epsilon": relevance - passed}
+    node = network.nodes[index]
+    assert isinstance(node, MaxPool)
+    entries = (
+        ops.take(values[node.source], node.index) if chosen.maxpool == "proportional" else ops.lift(node.fresh * 1.0)
+    )
+    entries = ops.where(node.fresh, entries, 0)
+    step = _step(ops, relevance, ops.total(entries), chosen.epsilon("maxpool"))
+    lost = {"losers": relevance - step * ops.total(entries)} if ledger else {}
+    return pull_indexed(network, index, step, ops, entries), lost

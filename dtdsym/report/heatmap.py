@@ -1,4 +1,4 @@
-"""Heat-maps of input and relevance, one row an input: images where the network's input is a square, else bars."""
+"""Heat-maps of input and relevance, one row an input: pictures where the network's input is one, else bars."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import numpy as np
 
 from dtdsym.errors import InputError
 from dtdsym.network.network import Network
+from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.explain import explain
 from dtdsym.relevance.rule import Rule
-from dtdsym.relevance.train_free import explain
 
 LARGEST = 8
 
 
-def heatmap(network: Network, points: np.ndarray, logits: Sequence[int], rules: Sequence[Rule], path: str) -> None:
+def heatmap(
+    network: Network, points: np.ndarray, logits: Sequence[int], rules: Sequence[Rule | Composite], path: str
+) -> None:
     """Write a picture (PNG, SVG, PDF by the file's suffix) of the first inputs (k, in), their logits explained by
     every rule. Red is positive, blue negative, on one scale an explanation. Raises InputError."""
     pyplot = _pyplot()
@@ -26,11 +29,11 @@ def heatmap(network: Network, points: np.ndarray, logits: Sequence[int], rules: 
         rows, 1 + len(rules), figsize=(1.7 * (1 + len(rules)), 1.8 * rows + 0.3), squeeze=False, layout="constrained"
     )
     for row in range(rows):
-        _draw(axes[row][0], points[row], f"input, logit {logits[row]}", signed=False)
+        _draw(axes[row][0], points[row], network.input_shape, f"input, logit {logits[row]}", signed=False)
         for column, rule in enumerate(rules, start=1):
             exact = explain(network, points[row].tolist(), rule, logits[row])
             relevance = np.array([float(entry) for entry in exact])
-            _draw(axes[row][column], relevance, rule.label, signed=True)
+            _draw(axes[row][column], relevance, network.input_shape, _short(rule.label), signed=True)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as err:
@@ -50,16 +53,38 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _draw(axes: Any, values: np.ndarray, title: str, *, signed: bool) -> None:
-    limit = float(np.abs(values).max()) or 1.0
+def _draw(axes: Any, values: np.ndarray, shape: tuple[int, ...], title: str, *, signed: bool) -> None:
     axes.set_title(title, fontsize=8)
-    side = math.isqrt(len(values))
-    if side * side == len(values) and side > 3:
-        colours = {"cmap": "RdBu_r", "vmin": -limit} if signed else {"cmap": "gray", "vmin": float(values.min())}
-        axes.imshow(values.reshape(side, side), vmax=limit, **colours)
+    image = as_image(values, shape, signed=signed)
+    limit = float(np.abs(values if image is None else image).max()) or 1.0
+    if image is not None:
+        low = -limit if signed else float(image.min())
+        axes.imshow(image, cmap="RdBu_r" if signed else "gray", vmin=low, vmax=limit)
         axes.set_axis_off()
         return
     shades = np.where(values >= 0, "#b2182b", "#2166ac") if signed else "#4d4d4d"
     axes.bar(range(len(values)), values, color=shades)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.tick_params(labelsize=6)
+
+
+def _short(label: str) -> str:
+    """A long composite's label over several lines."""
+    return label.replace(",", ",\n") if len(label) > 24 else label
+
+
+def as_image(values: np.ndarray, shape: tuple[int, ...], *, signed: bool) -> np.ndarray | None:
+    """The picture of one input or relevance, or None where it is none: (height, width), or for an input of three
+    channels (height, width, 3) in [0, 1]. Channels of a relevance add up; a flat square is taken for a picture."""
+    side = math.isqrt(len(values))
+    if len(shape) == 1 and side * side == len(values) and side > 3:
+        shape = (1, side, side)
+    if len(shape) == 2:
+        return values.reshape(shape)
+    if len(shape) != 3:
+        return None
+    channels = values.reshape(shape)
+    if not signed and shape[0] == 3:
+        span = float(channels.max() - channels.min()) or 1.0
+        return ((channels - channels.min()) / span).transpose(1, 2, 0)
+    return channels.sum(axis=0)

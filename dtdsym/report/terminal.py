@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.geometry.placement import INSIDE, VIOLATIONS
 from dtdsym.survey.findings import Findings, RootRow
-from dtdsym.survey.tally import nearest_float
 
 MEANINGS = {
     "degenerate": "the root is the input itself, which Definition 3 forbids: it explains nothing",
@@ -43,6 +43,9 @@ def render(found: Findings) -> RenderableType:
     """Everything, for a rich console of any width."""
     parts: list[RenderableType] = [Text("Findings", style="bold"), *_findings(found), Text()]
     parts += [_places(found), Text(), _facts(found), Text(), *_legend(found), Text()]
+    for title, lines in (("Why it does not sum", _ledgers(found)), ("What the given explanation is", _compared(found))):
+        told = [Padding(line, (0, 0, 0, 2)) for line in lines]
+        parts += [Text(title, style="bold"), *told, Text()] if told else []
     parts += [Text("What was asked", style="bold"), *_asked(found)]
     return Group(*parts)
 
@@ -146,6 +149,18 @@ def _legend(found: Findings) -> Iterator[RenderableType]:
     for name, meaning in MEANINGS.items():
         if any(row.tally.places[name] for row in found.rows):
             yield Padding(Text.assemble((f"{SHORT[name]}: ", "bold"), meaning), (0, 0, 0, 2))
+
+
+def _ledgers(found: Findings) -> Iterator[Text]:
+    """Where the explained logit of the first inputs went that no input received."""
+    for made in found.ledgers:
+        head = f"{made.rule.label}, input {made.input}, logit {made.logit}: "
+        yield Text(head, style="bold").append(" ".join(made.ledger.sentences()), style="not bold")
+
+
+def _compared(found: Findings) -> Iterator[Text]:
+    if found.compared is not None:
+        yield Text(" ".join(found.compared.sentences()))
 
 
 def _asked(found: Findings) -> Iterator[RenderableType]:

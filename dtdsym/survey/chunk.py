@@ -13,14 +13,18 @@ import torch
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, exact, sign
 from dtdsym.geometry.batch import Home
 from dtdsym.network.evaluate import evaluate
+from dtdsym.network.layers import Convolution
 from dtdsym.network.network import Network
+from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
-from dtdsym.survey.verdicts import count, decide_batch
+from dtdsym.survey.verdicts import Verdicts, count, decide_batch
+
+BLOCK_NUMBERS = 1 << 22
 
 
 @dataclass
@@ -72,6 +76,12 @@ def largest_outputs(network: Network, points: np.ndarray) -> np.ndarray:
     return chosen
 
 
+def widest(network: Network) -> int:
+    """The most numbers that one node takes at one input: its value, or the patches of a convolution."""
+    patches = [node.windows.index.size for node in network.nodes if isinstance(node, Convolution)]
+    return max(*network.sizes, *patches, 1)
+
+
 @dataclass(eq=False)
 class _Group:
     """Inputs of a chunk that share one explained logit; `numbers` are their places in the whole survey."""
@@ -104,7 +114,7 @@ class _Group:
                 self._tally(next(tallies), rule, layer, home, relevances)
 
     def _home(self, layer: int, values: Mapping[int, Enclosure]) -> Home:
-        return Home.at(self.network, self.network.affine(layer).source, values)
+        return Home.at(self.network, self.network.layer(layer).source, values)
 
     def exactly(self, index: int) -> ExactInput:
         """The exact side of one input, made once."""
@@ -130,12 +140,25 @@ class _Group:
         regular[doubtful] = False
         return regular
 
-    def _tally(self, tally: Tally, rule: Rule, layer: int, home: Home, relevances: Relevances) -> None:
+    def _tally(self, tally: Tally, rule: Rule | Composite, layer: int, home: Home, relevances: Relevances) -> None:
         started = time.perf_counter()
-        found = layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.root)
-        verdicts = decide_batch(home, found, self.settings)
+        parts = [
+            decide_batch(
+                home,
+                layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.root, block),
+                self.settings,
+            )
+            for block in self._blocks(layer)
+        ]
+        verdicts = Verdicts.join(parts)
         count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), self._hinges(home), self.numbers)
         tally.seconds += time.perf_counter() - started
+
+    def _blocks(self, layer: int) -> Iterator[slice]:
+        """Blocks of neurons whose roots, with all that is computed at them, hold about BLOCK_NUMBERS numbers."""
+        size = self.network.layer(layer).size
+        each = max(1, BLOCK_NUMBERS // (len(self.points) * widest(self.network)))
+        return (slice(start, min(start + each, size)) for start in range(0, size, each))
 
     def _hinges(self, home: Home) -> np.ndarray:
         """Inputs at which F_l bends: their roots have no region to lie in."""

@@ -13,11 +13,14 @@ from dtdsym.geometry.component import Component
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice, bypassing
+from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.root import roots_of_layer
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.facts import Facts, facts_of
 from dtdsym.survey.settings import Settings
+
+BLOCK = 16  # neurons whose roots are made together
 
 
 class ExactInput:
@@ -28,8 +31,8 @@ class ExactInput:
         self.values = evaluate(network, RATIONAL, {0: RATIONAL.lift(point)})
         self.output = self.values[len(network.nodes) - 1][0]
         self._homes: dict[int, Component | OnHinge | BudgetSpent] = {}
-        self._relevances: dict[Rule, Relevances] = {}
-        self._roots: dict[tuple[Rule, int], list[Any]] = {}
+        self._relevances: dict[Rule | Composite, Relevances] = {}
+        self._roots: dict[tuple[Rule | Composite, int, int], list[Any]] = {}
 
     @property
     def logit(self) -> Fraction:
@@ -40,14 +43,14 @@ class ExactInput:
         """Whether the function of node `start`'s value bends there; False where the budget leaves it undecided."""
         return isinstance(self._home(start), OnHinge)
 
-    def facts(self, rule: Rule, layer: int, neuron: int) -> Facts:
+    def facts(self, rule: Rule | Composite, layer: int, neuron: int) -> Facts:
         """All facts about one root."""
-        start = self.network.affine(layer).source
-        root = self._layer_roots(rule, layer)[neuron]
+        start = self.network.layer(layer).source
+        root = self._root(rule, layer, neuron)
         home = self._home(start)
         if isinstance(root, NoRoot):
             return Facts("no_root", None, None, None, None)
-        bounds = self.settings.bounds(start)
+        bounds = self.settings.bounds(self.network, start)
         if isinstance(home, Component):
             return facts_of(home, self.output, root, bounds, self.settings.budget)
         return Facts("undecided", None, None, None, None)
@@ -64,12 +67,15 @@ class ExactInput:
             self._homes[start] = found
         return self._homes[start]
 
-    def _layer_roots(self, rule: Rule, layer: int) -> list[Any]:
-        if (rule, layer) not in self._roots:
+    def _root(self, rule: Rule | Composite, layer: int, neuron: int) -> Any:
+        """One neuron's root, made with those beside it: a convolution has too many to make all for one."""
+        start = neuron - neuron % BLOCK
+        if (rule, layer, start) not in self._roots:
             if rule not in self._relevances:
-                start = self.settings.lowest(self.network)
-                self._relevances[rule] = propagate(self.network, RATIONAL, self.values, rule, start)
-            self._roots[rule, layer] = roots_of_layer(
-                self.network, self.values, self._relevances[rule], layer, rule, self.settings.root
-            )
-        return self._roots[rule, layer]
+                lowest = self.settings.lowest(self.network)
+                self._relevances[rule] = propagate(self.network, RATIONAL, self.values, rule, lowest)
+            self._roots[rule, layer, start] = roots_of_layer(
+                self.network, self.values, self._relevances[rule], layer, rule, self.settings.root,
+                slice(start, start + BLOCK),
+            )  # fmt: skip
+        return self._roots[rule, layer, start][neuron - start]

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.geometry.placement import VIOLATIONS
 from dtdsym.network.network import Network
+from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.identify import Identification
 from dtdsym.relevance.rule import Rule
+from dtdsym.survey.ledgers import InputLedger
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import Tally, nearest_float
+from dtdsym.survey.tally import Tally
 
 
 @dataclass
@@ -32,7 +36,7 @@ class InputCounts:
 class RootRow:
     """All roots of one rule at one layer."""
 
-    rule: Rule
+    rule: Rule | Composite
     layer: int
     tally: Tally
 
@@ -66,7 +70,8 @@ class RootRow:
 
 @dataclass
 class Findings:
-    """Everything that an audit counted. source, seed: where the inputs came from. seconds: wall-clock time."""
+    """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
+    compared: what an explanation made elsewhere was found to be. seconds: wall-clock time."""
 
     network: Network
     settings: Settings
@@ -75,6 +80,8 @@ class Findings:
     rows: list[RootRow]
     inputs: InputCounts = field(default_factory=InputCounts)
     seconds: float = 0.0
+    ledgers: list[InputLedger] = field(default_factory=list)
+    compared: Identification | None = None
 
     @property
     def violated(self) -> bool:
@@ -104,6 +111,9 @@ class Findings:
             "network": {
                 "source": self.network.source,
                 "sha256": self.network.file_sha256 or self.network.sha256,
+                "function_sha256": self.network.sha256,
+                "input_shape": list(self.network.input_shape),
+                "layers": [{"name": layer.name, "kind": layer.kind} for layer in self.network.layers],
                 "widths": list(self.network.widths),
                 "parameters": self.network.parameters,
             },
@@ -117,5 +127,7 @@ class Findings:
             "logit": "argmax" if settings.logit is None else settings.logit,
             "roots": self.roots,
             "claims": self.claims,
+            "ledger": [found.to_json() for found in self.ledgers],
+            "compare": None if self.compared is None else self.compared.to_json(),
             "seconds": self.seconds,
         }

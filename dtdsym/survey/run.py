@@ -15,6 +15,7 @@ from dtdsym.survey.chunk import audit_chunk
 from dtdsym.survey.findings import Findings, InputCounts, RootRow
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
+from dtdsym.survey.ledgers import first_ledgers
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
 
@@ -60,6 +61,7 @@ def conduct(
     min_logit: float = 0.0,
     budget: Budget | None = None,
     engine: str = "auto",
+    ledger: int = 1,
     executor: Executor | None = None,
     journal: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -68,7 +70,8 @@ def conduct(
 
     inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
     with parameters, as "gamma:1". layers: numbers from 1, or "all". executor: any concurrent.futures.Executor.
-    journal: file that finished chunks are written to; a run that finds it complete or in part goes on from there.
+    ledger: how many inputs have their ledger kept. journal: file that finished chunks are written to; a run that finds
+    it complete or in part goes on from there.
     Raises InputError, RuleError.
     """
     started = time.perf_counter()
@@ -88,13 +91,14 @@ def conduct(
         if progress is not None:
             done += min((chunk + 1) * job.size, given.count) - chunk * job.size
             progress(done, given.count)
+    found.ledgers = first_ledgers(network, settings, given, ledger)
     found.seconds = time.perf_counter() - started
     return found
 
 
 def chunk_size(network: Network, settings: Settings) -> int:
     """Inputs a chunk: does not depend on the machine, so that a run can be resumed anywhere."""
-    largest = max(network.affine(layer).weight.size for layer in settings.layers)
+    largest = max(network.layer(layer).size * network.layer(layer).width for layer in settings.layers)
     return max(1, min(LARGEST_CHUNK, CHUNK_NUMBERS // largest))
 
 

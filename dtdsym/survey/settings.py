@@ -10,7 +10,9 @@ from typing import Any
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
-from dtdsym.relevance.rule import Rule, parse
+from dtdsym.relevance.composite import Composite, composite, parse
+from dtdsym.relevance.root import check_kind
+from dtdsym.relevance.rule import Rule
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:
 class Settings:
     """rules and layers to audit, the explained logit (None: each input's largest output), and how."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule | Composite, ...]
     layers: tuple[int, ...]
     logit: int | None
     root: str
@@ -59,13 +61,16 @@ class Settings:
     budget: Budget
     engine: str = "auto"
 
-    def bounds(self, start: int) -> tuple[Fraction | None, Fraction | None]:
-        """Where the value of node `start` may lie: the domain for the network's input, else [0, inf) after a ReLU."""
-        return (self.domain.low, self.domain.high) if start == 0 else (Fraction(0), None)
+    def bounds(self, network: Network, start: int) -> tuple[Fraction | None, Fraction | None]:
+        """Where the value of node `start` may lie: the domain for the network's input, [0, inf) where only outputs of
+        ReLUs and what is made of them arrive, else anywhere."""
+        if start == 0:
+            return self.domain.low, self.domain.high
+        return (Fraction(0), None) if start in network.nonnegative else (None, None)
 
     def lowest(self, network: Network) -> int:
         """Id of the lowest audited layer's node: relevance is not needed below its output."""
-        return network.layers[min(self.layers) - 1]
+        return network.layer(min(self.layers)).output
 
     @staticmethod
     def of(
@@ -89,13 +94,17 @@ class Settings:
             raise InputError(f"--min-logit {min_logit}: the least logit must be a finite number")
         chosen = _layers(network, layers)
         for layer in chosen:
-            network.affine(layer)
+            network.layer(layer)
         if logit != "argmax" and not isinstance(logit, int):
             raise InputError(f"logit {logit!r}: give a whole number, or argmax")
         number = None if logit == "argmax" else int(logit)
         if number is not None:
             network.logit(number)
-        read = tuple(parse(rule) for rule in ([rules] if isinstance(rules, str | Rule) else rules))
+        read = tuple(parse(rule) for rule in ([rules] if isinstance(rules, str | Rule | Composite) else rules))
+        for rule in read:
+            composite(rule).check(network)
+            for layer in chosen:
+                check_kind(network, layer, rule, root)
         return Settings(read, tuple(chosen), number, root, Domain.parse(domain), min_logit, budget or Budget(), engine)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,11 +13,6 @@ import numpy as np
 from dtdsym.geometry.placement import PLACES
 
 BIN = math.log(1.01)
-
-
-def nearest_float(number: Fraction) -> float:
-    """The number for reading; the largest float stands for all that is larger."""
-    return float(min(number, Fraction(sys.float_info.max)))
 
 
 @dataclass

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure
+from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.placement import INSIDE, PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import Tally, nearest_float
+from dtdsym.survey.tally import Tally
 
 OPEN = -1
 SAME_GRADIENT = ("degenerate", *INSIDE, "same_gradient_elsewhere")
@@ -36,6 +37,16 @@ class Verdicts:
     residual: np.ndarray
     ceiling: np.ndarray
 
+    @staticmethod
+    def join(parts: Sequence[Verdicts]) -> Verdicts:
+        """Verdicts on blocks of neurons, side by side."""
+        return Verdicts(
+            np.concatenate([part.place for part in parts], axis=1),
+            {name: np.concatenate([part.facts[name] for part in parts], axis=1) for name in FACTS},
+            np.concatenate([part.residual for part in parts], axis=1),
+            np.concatenate([part.ceiling for part in parts], axis=1),
+        )
+
 
 def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     """Ask the enclosures everything, about all roots at once."""
@@ -46,18 +57,30 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     still = found.displacement.is_zero().all(-1) & exists
     moved = found.displacement.excludes_zero().any(-1) & exists
     same, outside = placed.same_cell & moved, placed.outside & exists
+    straight = placed.same_segment & moved
     place = torch.full(missing.shape, OPEN)
-    for name, mask in (("no_root", missing), ("degenerate", still), ("same_cell", same), ("outside", outside)):
+    for name, mask in (
+        ("no_root", missing),
+        ("degenerate", still),
+        ("same_cell", same),
+        ("same_region_segment", straight),
+        ("outside", outside),
+    ):
         place[mask] = PLACES.index(name)
     change = output - placed.output
     along = ENCLOSURE.total(placed.gradient * found.displacement)
     residual = abs(change - along)
+    same = same | straight
     change = ENCLOSURE.where(same, along, change)  # equal by theorem, and the sharper of the two
     zero = still | same
     size = torch.where(zero, 0.0, torch.where(outside & residual.excludes_zero(), residual.mid, torch.nan))
     equal = torch.where(still, 1, _is_zero(change))
     facts = dict(
-        zip(FACTS, (equal, _is_zero(placed.output), _within(found.roots, settings.bounds(home.start))), strict=True)
+        zip(
+            FACTS,
+            (equal, _is_zero(placed.output), _within(found.roots, settings.bounds(home.network, home.start))),
+            strict=True,
+        )
     )
     if settings.engine == "exact":
         place, size = torch.full_like(place, OPEN), torch.full_like(size, torch.nan)

@@ -264,11 +264,23 @@ def test_points_compare_and_everything_else_refuses_to():
     assert (weights < 0.1).tolist() == [True, True, False]
     assert (weights == 0).tolist() == [False, True, False]
     assert (weights != exact([-1, 0, 0])).tolist() == [False, False, True]
-    for value, number in ((weights * 0.1, 0), (weights, Fraction(1, 10))):
-        with pytest.raises(NotExact, match="exact values"):
-            _ = value >= number
-        with pytest.raises(NotExact, match="exact values"):
-            _ = value != number
+    assert (weights * 0.1 >= 0).tolist() == [False, True, True]
+    assert (weights < Fraction(1, 5)).tolist() == [True, True, True]
+    for value, number in ((weights * 0.1, Fraction(0.1) ** 2), (weights, enclosed([(0.0, 1.0, Fraction(0))] * 3)[0])):
+        for compare in (operator.ge, operator.gt, operator.le, operator.lt, operator.eq, operator.ne):
+            with pytest.raises(NotExact, match="decided signs"):
+                compare(value, number)
+
+
+@given(known(), known())
+def test_a_decided_comparison_is_the_truth(left, right):
+    (value, truths), (other, others) = enclosed([left]), enclosed([right])
+    for compare in (operator.ge, operator.gt, operator.le, operator.lt, operator.eq, operator.ne):
+        try:
+            found = compare(value, other)
+        except NotExact:
+            continue
+        assert found.tolist() == [compare(truths[0], others[0])]
 
 
 def test_an_affine_map_of_the_wrong_width_is_refused():

@@ -53,7 +53,7 @@ def bisected_pairs(network, start: np.ndarray, end: np.ndarray) -> list[np.ndarr
 def torch_pattern(network, point: np.ndarray) -> np.ndarray:
     value, signs = torch.from_numpy(point)[None], []
     for layer in range(1, len(network.layers) + 1):
-        node = network.affine(layer)
+        node = network.layer(layer).linear
         value = torch.nn.functional.linear(value, torch.tensor(node.weight), torch.tensor(node.bias))
         signs.append((value > 0).numpy().ravel())
         value = value.relu()

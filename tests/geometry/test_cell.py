@@ -35,7 +35,7 @@ def residual_networks(draw, width: int = 3):
 
     return Network(
         (
-            Input(width),
+            Input((width,)),
             Affine(matrix(width, width), offsets(width), 0, "inner"),
             Relu(1),
             Add(2, 0, "skip"),
@@ -86,7 +86,7 @@ def test_on_its_cell_the_function_is_the_affine_piece_that_the_germ_reads_off(ne
 def test_f_l_keeps_what_a_skip_carries_past_the_layer_constant():
     one = np.ones((1, 1))
     network = Network(
-        (Input(1), Affine(one, np.zeros(1), 0), Relu(1), Affine(2 * one, np.zeros(1), 2), Add(3, 0)),
+        (Input((1,)), Affine(one, np.zeros(1), 0), Relu(1), Affine(2 * one, np.zeros(1), 2), Add(3, 0)),
     )
     function, a = slice_at(network, [3], layer=2)
     assert fractions(np.array([function(a)])) == (9,)

@@ -205,7 +205,90 @@ def own_function(net, x):
     return net.b(Straight.apply(net.a(x)))
 
 
+def affine_constants(net, x):
+    h = 2 * net.a(x) - net.constant / 4
+    h -= 0.5
+    return (1 - h) / 8 + torch.rsub(net.b(-x), 3) * torch.arange(4) - torch.add(x, h, alpha=2)
+
+
+def constants_in_place(net, x):
+    h = net.a(x)
+    h.add_(1).mul_(net.constant * 3).sub_(x, alpha=0.5).div_(4).neg_()
+    return net.b(h) + net.constant.expand_as(h)
+
+
+def parts(net, x):
+    h = net.a(x)
+    left, right = h.chunk(2, 1)
+    first = torch.stack([right[:, 0], left[:, -1]], 1)
+    return torch.cat([first, h[:, 1:3], net.b(h)[:, [3, 0]], h.flip(1)], -1).unflatten(1, (5, 2)).flatten(1)
+
+
+def part_under_an_in_place_step(net, x):
+    h = net.a(x)
+    part, turned = h[:, 1:3], h.view(-1, 2, 2).transpose(1, 2)
+    h.relu_()
+    return torch.cat([part, turned.flatten(1), part - h[:, :2]], 1)
+
+
+def permuted(net, x):
+    h = net.a(x).view(-1, 2, 2).permute(0, 2, 1)
+    return net.b(h.reshape(len(x), -1)) + h.contiguous().view(len(x), 4)
+
+
+def matrices(net, x):
+    h = x.view(-1, 2, 2)
+    return (functional.linear(h, net.a.weight[:2, :2], net.a.bias[:2]) @ net.b.weight[:2]).flatten(1)
+
+
+@torch.inference_mode()
+def matrices_in_inference_mode(net, x):
+    return functional.linear(x.view(-1, 2, 2), net.a.weight[:3, :2]).flatten(1)
+
+
+def padded(net, x):
+    h = functional.pad(net.a(x), (1, -1), value=2.0)
+    turned = functional.pad(h.view(-1, 2, 2), (1, 1), mode="circular") + functional.pad(h.view(-1, 2, 2), (1, 1))
+    return turned.flatten(1)
+
+
+def means_and_maxima(net, x):
+    h = net.a(x).view(-1, 2, 2)
+    return h.mean(1) + h.mean((2,)) + h.amax((1, 2), keepdim=True).flatten(1) - h.max(1)[0]
+
+
+def convolutions(net, x):
+    h = functional.conv1d(x.unsqueeze(1), net.a.weight[:, None, :3], net.a.bias, padding="same").relu()
+    return functional.batch_norm(h, net.b.bias, net.b.bias.abs(), net.constant, net.a.bias).flatten(1)
+
+
+def spread(net, x):
+    h = net.a(x)
+    return (h.unsqueeze(1) + x.unsqueeze(2) - h.unsqueeze(1).expand(-1, 4, -1) * 3).flatten(1)
+
+
+def constants_like_it(net, x):
+    return net.a(x) + torch.ones_like(x) - x.new_full((4,), 2.0)
+
+
+def wider(net, x):
+    return net.a(x).double()
+
+
 BODIES = [
+    affine_constants,
+    constants_in_place,
+    parts,
+    part_under_an_in_place_step,
+    permuted,
+    matrices,
+    matrices_in_inference_mode,
+    padded,
+    means_and_maxima,
+    convolutions,
+    spread,
+    constants_like_it,
+    wider,
     relu_module,
     relu_function,
     relu_of_torch,
@@ -340,7 +423,7 @@ def test_weights_are_exact():
     module.weight.data = torch.tensor([[0.1, 1e-45, -3.0e38]])
     network = dtdsym.from_module(module, torch.zeros(1, 3))
     expected = [Fraction(w) for w in module.weight[0].tolist()]
-    assert [Fraction(w) for w in network.affine(1).weight[0]] == expected
+    assert [Fraction(w) for w in network.layer(1).linear.weight[0]] == expected
     assert 0 not in expected
 
 
@@ -356,7 +439,7 @@ def test_weights_are_a_copy():
 
 def test_reused_layers_share_their_arrays_and_count_once():
     network = dtdsym.from_module(Net(reused), torch.zeros(1, 4))
-    assert network.affine(1).weight is network.affine(4).weight
+    assert network.layer(1).linear.weight is network.layer(4).linear.weight
     assert network.parameters == 20
 
 
@@ -369,7 +452,7 @@ def test_a_weight_that_changes_between_two_uses_is_read_at_each():
             return net.a(h)
 
     network = dtdsym.from_module(Net(body), torch.zeros(1, 4))
-    assert (network.affine(1).weight * 2 == network.affine(2).weight).all()
+    assert (network.layer(1).linear.weight * 2 == network.layer(2).linear.weight).all()
 
 
 def test_nodes_are_named_by_their_place_and_dead_ones_are_gone():
@@ -451,34 +534,49 @@ def data_swapped(net, x):
 
 REFUSED = {
     "sigmoid": (lambda net, x: torch.sigmoid(net.a(x)), "operation sigmoid"),
-    "softmax": (lambda net, x: torch.softmax(net.a(x), 1), "cut before it"),
-    "log softmax": (lambda net, x: functional.log_softmax(net.a(x), 1), "cut before it"),
+    "softmax": (lambda net, x: torch.softmax(net.a(x), 1), "cut the model before it and explain the logits"),
+    "log softmax": (lambda net, x: functional.log_softmax(net.a(x), 1), "cut the model before it"),
     "leaky relu": (lambda net, x: functional.leaky_relu(x), "operation leaky_relu"),
-    "relu6": (lambda net, x: functional.relu6(x), "operation hardtanh"),
+    "relu6": (
+        lambda net, x: functional.relu6(x),
+        "of the operations with kinks only ReLU",
+    ),
     "clamp from above": (lambda net, x: x.clamp(max=1), "only clamp(min=0)"),
     "clamp both": (lambda net, x: x.clamp(0, 1), "only clamp(min=0)"),
     "clamp at 1": (lambda net, x: x.clamp(min=1), "only clamp(min=0)"),
     "clamp by tensor": (lambda net, x: x.clamp(min=net.constant), "only clamp(min=0)"),
-    "scalar sum": (lambda net, x: net.a(x) + 1, "operation add is not supported here: one summand is a constant"),
-    "constant sum": (lambda net, x: net.a(x) + net.constant, "one summand is a constant"),
-    "constant sum, reversed": (lambda net, x: net.constant.expand_as(x) + x, "one summand is a constant"),
-    "constant in place": (lambda net, x: net.a(x).add_(1), "one summand is a constant"),
-    "scaled sum": (lambda net, x: torch.add(x, x, alpha=2), "the plain sum"),
-    "broadcast sum": (lambda net, x: x + net.a(x).view(-1, 1, 4), "the plain sum"),
-    "product": (lambda net, x: 2 * net.a(x), "operation mul"),
-    "difference": (lambda net, x: net.a(x) - x, "operation sub"),
-    "negation": (lambda net, x: -net.a(x), "operation neg"),
-    "index": (lambda net, x: net.a(x)[:, 0], "operation select"),
-    "slice": (lambda net, x: net.a(x)[:, :2], "operation slice"),
-    "concatenation": (lambda net, x: torch.cat([x, net.a(x)], 1), "operation cat"),
+    "broadcast sum": (lambda net, x: x + net.a(x).view(-1, 1, 4), "different numbers of dimensions"),
+    "product of values": (lambda net, x: x * net.a(x), "the product of two values of the input"),
+    "quotient of values": (lambda net, x: 1 / net.a(x), "operation reciprocal"),
+    "quotient by a value": (lambda net, x: net.constant / net.a(x), "only a division of a value by a constant"),
+    "rounded quotient": (lambda net, x: torch.div(x, 2, rounding_mode="floor"), "without rounding"),
+    "constant for each sample": (lambda net, x: x + torch.arange(12.0).view(3, 4), "not the same for each sample"),
+    "first sample": (lambda net, x: net.a(x)[0], "operation select is not supported here: it mixes the samples"),
+    "first samples": (lambda net, x: net.a(x)[:2], "operation slice is not supported here: it mixes the samples"),
+    "mean over samples": (lambda net, x: x - x.mean(0, keepdim=True), "operation mean"),
+    "mean over all": (lambda net, x: x - x.mean(), "operation mean"),
+    "samples side by side": (lambda net, x: torch.cat([x, net.a(x)]), "operation cat is not supported here: it mixes"),
+    "samples upside down": (lambda net, x: x.flip(0), "operation flip is not supported here: it mixes"),
+    "samples as a dimension": (lambda net, x: net.a(x).view(3, 2, 2).permute(1, 0, 2), "operation permute"),
+    "indices of maxima": (lambda net, x: functional.max_pool1d(x, 2, return_indices=True)[1], "beside the first"),
+    "used indices": (
+        lambda net, x: net.a(x) + x.max(1, keepdim=True)[1],
+        "one of its results beside the first is used",
+    ),
+    "write into a part": (lambda net, x: [h := net.a(x), h[:, :2].relu_(), h][2], "writes into a part"),
+    "write into a transpose": (lambda net, x: [h := x.view(-1, 2, 2), h.transpose(1, 2).relu_(), h][2], "into a part"),
+    "assignment": (lambda net, x: [h := net.a(x), h.__setitem__((slice(None), 0), 0), h][2], "operation fill_"),
+    "shape in place": (lambda net, x: net.a(x).unsqueeze_(1), "changes a tensor's shape in place"),
     "maximum": (lambda net, x: torch.maximum(x, net.a(x)), "operation maximum"),
     "transposition": (lambda net, x: x.t(), "operation t "),
-    "permutation": (lambda net, x: x.view(-1, 2, 2).permute(0, 2, 1), "operation permute"),
-    "mixing samples": (lambda net, x: net.out(x.view(-1, 4)).view(1, -1), "3 samples become a tensor of shape [1, 3]"),
-    "splitting samples": (lambda net, x: x.view(-1, 2), "3 samples become a tensor of shape [6, 2]"),
-    "dropping the batch": (lambda net, x: x.view(-1), "3 samples become a tensor of shape [12]"),
-    "weights on the left": (lambda net, x: net.a.weight @ x.view(4, -1), "3 samples become"),
-    "computed weights": (lambda net, x: functional.linear(x, net.a(x)), "operation t "),
+    "mixing samples": (
+        lambda net, x: net.out(x.view(-1, 4)).view(1, -1),
+        "[3, 1] become a tensor of shape [1, 3]",
+    ),
+    "splitting samples": (lambda net, x: x.view(-1, 2), "samples of shape [3, 4] become a tensor of shape [6, 2]"),
+    "dropping the batch": (lambda net, x: x.view(-1), "samples of shape [3, 4] become a tensor of shape [12]"),
+    "weights on the left": (lambda net, x: net.a.weight @ x.view(4, -1), "samples of shape [3, 4] become"),
+    "computed weights": (lambda net, x: functional.linear(x, net.a(x)), "its weight is computed from the input"),
     "scaled product": (lambda net, x: torch.addmm(net.constant, x, net.a.weight, alpha=2), "alpha = beta = 1"),
     "computed bias": (lambda net, x: torch.addmm(x, x, net.a.weight), "constant weights"),
     "computed bias in one dimension": (
@@ -489,20 +587,28 @@ REFUSED = {
         torch.inference_mode()(lambda net, x: functional.dropout(x, 0.5)),
         "it is applied in training mode",
     ),
-    "matrices, in inference mode": (
-        torch.inference_mode()(lambda net, x: functional.linear(x.view(-1, 2, 2), torch.ones(2, 2))),
-        "takes one flat vector for each sample",
+    "bias for each sample": (
+        lambda net, x: torch.addmm(torch.arange(12.0).view(3, 4), x, net.a.weight),
+        "not the same for each sample",
     ),
-    "bias for each sample": (lambda net, x: torch.addmm(torch.ones(3, 4), x, net.a.weight), "constant weights"),
-    "convolution": (lambda net, x: functional.conv1d(x.unsqueeze(1), torch.ones(1, 1, 2)), "operation convolution"),
-    "batch norm": (lambda net, x: functional.batch_norm(x, net.constant, net.constant), "operation native_batch_norm"),
+    "batch norm by the batch": (lambda net, x: functional.batch_norm(x, None, None, training=True), "mixes samples"),
+    "transposed convolution": (
+        lambda net, x: functional.conv_transpose1d(x.unsqueeze(1), torch.ones(1, 1, 2)),
+        "transposed convolutions are not read",
+    ),
+    "convolution without a batch, in inference mode": (
+        torch.inference_mode()(lambda net, x: functional.conv1d(x, torch.ones(1, 3, 2))),
+        "each sample has shape [4], which leaves no batch",
+    ),
+    "convolution without a batch": (lambda net, x: functional.conv1d(x, torch.ones(1, 3, 2)), "mixes the samples"),
     "dropout in training": (lambda net, x: functional.dropout(x, 0.5), "draw at random"),
     "a number decides": (lambda net, x: net.a(x) if x[0, 0] > 0 else x, "operation select"),
     "a maximum decides": (lambda net, x: net.a(x) if (x > 0).all() else x, "a number computed from the input decides"),
-    "dtype": (lambda net, x: net.a(x).double(), "operation _to_copy"),
+    "narrower dtype": (lambda net, x: net.a(x).half(), "operation _to_copy is not supported here: it rounds"),
+    "integer dtype": (lambda net, x: net.a(x).long(), "operation _to_copy"),
     "in place on a constant": (
         lambda net, x: net.constant.data.expand(3, 4).clone().add_(x),
-        "one summand is a constant",
+        "it writes into a constant",
     ),
     "copy into a constant": (lambda net, x: torch.zeros(3, 4).copy_(x), "operation copy_"),
     "output given": (lambda net, x: torch.add(x, x, out=net.a(x)), "operation add"),
@@ -593,7 +699,7 @@ def integers():
 def sparse():
     module = mlp(2, 2)
     module[0].weight = nn.Parameter(module[0].weight.detach().to_sparse())
-    return module, UnsupportedLayer, "layer '0': its weight is a Tensor .*not a dense tensor"
+    return module, UnsupportedLayer, "layer '0': its weight is a Parameter .*not a dense tensor"
 
 
 def without_data():
@@ -677,6 +783,8 @@ def test_a_bad_example_is_refused(case):
         dtdsym.from_module(mlp(2, 2), example)
 
 
-def test_a_linear_layer_on_unflattened_samples_is_refused():
-    with pytest.raises(UnsupportedLayer, match=r"layer '0' \(Linear\): .*\[10, 2\]; flatten each sample first"):
-        dtdsym.from_module(mlp(2, 2), torch.zeros(2, 5, 2))
+def test_a_linear_layer_on_unflattened_samples_works_along_the_last_dimension():
+    module = mlp(2, 3, 2)
+    network = dtdsym.from_module(module, torch.zeros(1, 5, 2))
+    assert network.input_shape == (5, 2)
+    assert agrees(network, module, torch.randn(3, 5, 2))

@@ -5,16 +5,14 @@ import json
 import operator
 import pickle
 import struct
-import tracemalloc
 import zipfile
 from collections import OrderedDict
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hostile import Touch, legacy_of, mlp, pickled, save, state_dict_pickle, unzip, zip_of
+from hostile import Touch, legacy_of, mlp, pickled, save, state_dict_pickle, traced_memory, unzip, zip_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -38,16 +36,6 @@ def refuse(path, error, *words, layers=None):
     assert message.isprintable()
     for word in words:
         assert word in message
-
-
-@contextmanager
-def traced_memory():
-    """Gives the most bytes that were allocated at once inside."""
-    tracemalloc.start()
-    try:
-        yield lambda: tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 # Pickles that would execute code. Each hides the call behind another operation of the pickle machine.
@@ -144,6 +132,39 @@ def test_torch_saves_such_a_file_too_and_it_does_not_run(tmp_path, legacy):
     assert not marker.exists()
 
 
+def poisoned_convolution(poison):
+    module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
+    module[0].stride = poison
+    return module
+
+
+def poisoned_statistics(poison):
+    module = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    module[1]._buffers["num_batches_tracked"] = poison
+    return module
+
+
+POISONED = {
+    "field of a layer": poisoned_convolution,
+    "buffer that nobody reads": poisoned_statistics,
+    "our header": lambda poison: {"dtdsym": poison, "state_dict": mlp(2, 2).state_dict()},
+    "within our header": lambda poison: {"dtdsym": {"format": 2, "nodes": [poison]}, "weight": torch.ones(1)},
+    "optimizer": lambda poison: {"optimizer": {"state": {0: poison}}, "model": {"state_dict": mlp(2, 2).state_dict()}},
+    "beside the module": lambda poison: {"args": poison, "model": mlp(2, 2)},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("place", POISONED.values(), ids=POISONED)
+def test_poison_does_not_run_wherever_it_stands(tmp_path, place, legacy):
+    marker = tmp_path / "marker"
+    path = save(place(Touch(marker)), tmp_path / "net.pt", legacy=legacy)
+    refuse(path, LoadError, "posix.mkdir", "nothing in a file is ever executed")
+    assert not marker.exists()
+    torch.load(path, weights_only=False)
+    assert marker.exists()
+
+
 def test_a_machine_before_the_object_in_the_old_format_does_not_run_either(tmp_path):
     marker, path = tmp_path / "marker", tmp_path / "net.pt"
     path.write_bytes(pickle.dumps(Touch(marker), protocol=2))
@@ -217,12 +238,173 @@ def sigmoid():
     return nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Sigmoid())), UnsupportedLayer, ("layer '1.0'", "Sigmoid")
 
 
-def convolution():
-    return nn.Sequential(nn.Conv2d(1, 1, 3)), UnsupportedLayer, ("layer '0'", "Conv2d", "supported are")
+def convolution_of_unknown_input():
+    module = nn.Sequential(OrderedDict(features=nn.Sequential(nn.ReLU(), nn.Conv2d(3, 1, 3))))
+    return (
+        module,
+        LoadError,
+        ("its first layer, 'features.1' (Conv2d)", "--input-shape 3,28,28 (input_shape=(3, 28, 28))"),
+    )
 
 
-def batch_norm():
-    return nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), UnsupportedLayer, ("layer '1'", "BatchNorm1d")
+def pool_of_unknown_input():
+    return nn.Sequential(nn.MaxPool2d(2), nn.Linear(2, 2)), LoadError, ("'0' (MaxPool2d)", "--input-shape")
+
+
+def transposed_convolution():
+    return nn.Sequential(nn.ConvTranspose2d(1, 1, 3)), UnsupportedLayer, ("'0' is a ConvTranspose2d", "rewrite it")
+
+
+def secretly_transposed_convolution():
+    module = nn.Sequential(nn.Conv2d(1, 1, 3))
+    module[0].transposed = True
+    return module, UnsupportedLayer, ("layer '0' (Conv2d): it is transposed",)
+
+
+def convolution_padded_by_reflection():
+    module = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"))
+    return module, UnsupportedLayer, ("layer '0' (Conv2d): it is of padding mode 'reflect'",)
+
+
+def same_padding_with_stride():
+    module = nn.Sequential(nn.Conv2d(1, 1, 3, padding="same"))
+    module[0].stride = (2, 2)
+    return module, UnsupportedLayer, ("layer '0' (Conv2d)", "padding is 'same' with a stride of (2, 2)")
+
+
+def convolution_of_negative_padding():
+    return nn.Sequential(nn.Conv2d(1, 1, 3, padding=-1)), UnsupportedLayer, ("'0' (Conv2d): its padding is (-1, -1)",)
+
+
+def convolution_without_stride():
+    module = nn.Sequential(nn.Conv2d(1, 1, 3))
+    module[0].stride = 0
+    return module, UnsupportedLayer, ("'0' (Conv2d): its stride is 0; expected 2 whole numbers from 1",)
+
+
+def convolution_of_three_strides():
+    module = nn.Sequential(nn.Conv2d(1, 1, 3))
+    module[0].stride = (1, 1, 1)
+    return module, UnsupportedLayer, ("'0' (Conv2d): its stride is (1, 1, 1)",)
+
+
+def convolution_of_stale_fields():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3))
+    module[0].weight.data = torch.ones(2, 1, 2, 3)
+    return module, ShapeMismatch, ("layer '0' states 1 channels in, 2 out", "a kernel of (3, 3)", "[2, 1, 2, 3]")
+
+
+def batch_statistics():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False))
+    return module, UnsupportedLayer, ("layer '1' (BatchNorm1d)", "track_running_stats=False", "mixes the samples")
+
+
+def batch_statistics_by_a_lost_buffer():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    module[1].running_mean = None
+    return module, UnsupportedLayer, ("layer '1' (BatchNorm1d)", "keeps no running statistics")
+
+
+def batch_norm_without_spread():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, eps=0.0))
+    module[1].running_var.data[1] = 0
+    return module, NotExact, ("layer '1'", "variance 0.0 + epsilon 0.0")
+
+
+def batch_norm_of_other_channels():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(3))
+    return module, ShapeMismatch, ("layer '1'", "2 channels")
+
+
+def batch_norm_of_one_statistic():
+    module = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    module[1].running_mean = torch.tensor(0.0)
+    return module, ShapeMismatch, ("layer '1'", "1 channels")
+
+
+def batch_norm_of_another_rank():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm2d(2))
+    return module, ShapeMismatch, ("layer '1' (BatchNorm2d) receives shape (2,)",)
+
+
+def batch_norm_of_a_strange_epsilon():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, eps=float("nan")))
+    return module, UnsupportedLayer, ("layer '1' (BatchNorm1d): its eps is nan",)
+
+
+def infinite_statistic():
+    module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    module[1].running_mean[0] = float("inf")
+    return module, NotExact, ("layer '1'", "not finite")
+
+
+def indices_of_maxima():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 4)), nn.MaxPool1d(2, return_indices=True))
+    return module, UnsupportedLayer, ("layer '2' (MaxPool1d)", "return_indices=True")
+
+
+def pool_of_vectors():
+    module = nn.Sequential(nn.Linear(4, 4), nn.MaxPool2d(2))
+    return module, ShapeMismatch, ("layer '1' (MaxPool2d) receives shape (4,)",)
+
+
+def pool_wholly_in_its_padding():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 4)), nn.AvgPool1d(2, padding=2))
+    return module, UnsupportedLayer, ("layer '2' (AvgPool1d)", "half of the kernel")
+
+
+def average_by_another_divisor():
+    """AvgPool1d does not look at it, so it may not be there."""
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 4)), nn.AvgPool1d(2))
+    module[2].divisor_override = 3
+    return module, UnsupportedLayer, ("layer '2'", "'divisor_override' that a AvgPool1d does not have")
+
+
+def average_divided_by_zero():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 2, 2)), nn.AvgPool2d(2, divisor_override=0))
+    return module, UnsupportedLayer, ("layer '2' (AvgPool2d): its divisor_override is 0",)
+
+
+def unflatten_into_other_numbers():
+    return nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (3, 2))), ShapeMismatch, ("layer '1' (Unflatten)", "(3, 2)")
+
+
+def unflatten_of_the_batch():
+    return nn.Sequential(nn.Linear(4, 4), nn.Unflatten(0, (2, 2))), UnsupportedLayer, ("layer '1' (Unflatten)", "of 0")
+
+
+def padding_by_ones():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 2, 2)), nn.ZeroPad2d(1))
+    module[2].value = 1.0
+    return module, UnsupportedLayer, ("layer '2' (ZeroPad2d)", "with 1.0")
+
+
+def flatten_backwards():
+    return nn.Sequential(nn.Linear(2, 2), nn.Flatten(2, 1)), UnsupportedLayer, ("Flatten of dimensions 2 to 1",)
+
+
+def module_dict():
+    return nn.Sequential(nn.ModuleDict({"a": nn.Linear(2, 2)})), UnsupportedLayer, ("layer '0'", "states no order")
+
+
+def endless_padding():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 2, 2)), nn.ZeroPad2d(10**6))
+    return module, ShapeMismatch, ("'2': pads shape (1, 2, 2) to 4000008000004 numbers",)
+
+
+def endless_kernel():
+    module = nn.Sequential(nn.Linear(1, 1), nn.Unflatten(1, (1, 1, 1)), nn.AvgPool2d(32768, padding=16384))
+    return module, ShapeMismatch, ("pools over shape (1, 1, 1) see",)
+
+
+def endless_pool():
+    module = nn.Sequential(nn.Linear(1, 1), nn.Unflatten(1, (1, 1)), nn.AdaptiveAvgPool1d(2**27))
+    return module, ShapeMismatch, ("a pool sees",)
+
+
+def endless_convolution():
+    module = nn.Sequential(nn.Linear(1, 1), nn.Unflatten(1, (1, 1, 1)), nn.Conv2d(1, 1, 1, padding=10**6))
+    return module, ShapeMismatch, ("layer '2' has 4000004000001 outputs",)
 
 
 def softmax():
@@ -302,7 +484,11 @@ def integer_weights():
 
 
 def not_chaining():
-    return nn.Sequential(nn.Linear(2, 3), nn.Linear(4, 1)), ShapeMismatch, ("'1' takes 4 numbers but receives 3",)
+    return (
+        nn.Sequential(nn.Linear(2, 3), nn.Linear(4, 1)),
+        ShapeMismatch,
+        ("'1' takes 4 numbers but receives shape (3,)",),
+    )
 
 
 def stale_fields():
@@ -355,8 +541,38 @@ FLAWS = [
     custom_class,
     custom_root,
     sigmoid,
-    convolution,
-    batch_norm,
+    convolution_of_unknown_input,
+    pool_of_unknown_input,
+    transposed_convolution,
+    secretly_transposed_convolution,
+    convolution_padded_by_reflection,
+    same_padding_with_stride,
+    convolution_of_negative_padding,
+    convolution_without_stride,
+    convolution_of_three_strides,
+    convolution_of_stale_fields,
+    batch_statistics,
+    batch_statistics_by_a_lost_buffer,
+    batch_norm_without_spread,
+    batch_norm_of_other_channels,
+    batch_norm_of_one_statistic,
+    batch_norm_of_another_rank,
+    batch_norm_of_a_strange_epsilon,
+    infinite_statistic,
+    indices_of_maxima,
+    pool_of_vectors,
+    pool_wholly_in_its_padding,
+    average_by_another_divisor,
+    average_divided_by_zero,
+    unflatten_into_other_numbers,
+    unflatten_of_the_batch,
+    padding_by_ones,
+    flatten_backwards,
+    module_dict,
+    endless_padding,
+    endless_kernel,
+    endless_pool,
+    endless_convolution,
     softmax,
     log_softmax,
     flatten_of_the_batch,
@@ -387,7 +603,10 @@ FLAWS = [
 @pytest.mark.filterwarnings("ignore")
 def test_a_saved_module_is_refused_at_its_planted_flaw(tmp_path, flaw, legacy):
     saved, error, words = flaw()
-    refuse(save(saved, tmp_path / "net.pt", legacy=legacy), error, *words)
+    path = save(saved, tmp_path / "net.pt", legacy=legacy)
+    with traced_memory() as peak:
+        refuse(path, error, *words)
+    assert peak() < 10**7
 
 
 def test_control_a_shadowed_forward_changes_what_torch_computes():
@@ -452,7 +671,7 @@ def test_an_empty_weight_is_refused_by_its_shape(tmp_path):
 def test_a_stride_of_a_single_entry_may_be_anything(tmp_path):
     body = state_dict_pickle({"weight": ("0", 2, 0, (1, 2), (2**61, 1))})
     path = pickled(tmp_path / "net.pt", body, legacy=False, storages={"0": struct.pack("<2f", 1, 2)})
-    assert dtdsym.load(path, layers=["linear:"]).affine(1).weight.tolist() == [[1, 2]]
+    assert dtdsym.load(path, layers=["linear:"]).layer(1).linear.weight.tolist() == [[1, 2]]
 
 
 def test_tensors_that_share_one_storage_cannot_add_up_beyond_the_file(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dtdsym.network.network import sequential
-from dtdsym.relevance.train_free import explain
+from dtdsym.relevance.explain import explain
 
 lrp = pytest.importorskip("captum.attr").LRP
 rules = pytest.importorskip("captum.attr._utils.lrp_rules")

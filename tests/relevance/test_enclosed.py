@@ -17,7 +17,7 @@ from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import sequential
 from dtdsym.relevance.root import layer_roots
-from dtdsym.relevance.rule import parse
+from dtdsym.relevance.rule import parse_rule as parse
 from dtdsym.relevance.train_free import propagate
 
 RULES = ["lrp0", "epsilon:1/2", "gamma:1/3", "zplus", "alpha_beta:2:1", "w2", "x", "flat", "zbox:-1:3", "pinv"]

@@ -14,18 +14,17 @@ from dtdsym.arithmetic.enclosure import ENCLOSURE
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.network.network import sequential
-from dtdsym.relevance.neurons import Neurons
-from dtdsym.relevance.rule import parse
+from dtdsym.relevance.rule import parse_rule as parse
 
 RULES = ["lrp0", "epsilon:1/2", "gamma:1/3", "zplus", "alpha_beta:2:1", "w2", "x", "flat", "zbox:-1:3", "pinv"]
 
 
 def passed(arithmetic, drawn, x, relevance, rule, z=None):
     """Messages of the first layer; z as the forward pass has it, unless it is given."""
-    node = sequential(*drawn).affine(1)
+    layer = sequential(*drawn).layer(1)
     a, arriving = arithmetic.lift(x), arithmetic.lift(relevance)
-    z = arithmetic.affine(node.weight, node.bias, a) if z is None else arithmetic.lift(z)
-    return parse(rule).messages(Neurons.of(arithmetic, node, a, z, arriving))
+    z = arithmetic.affine(layer.linear.weight, layer.linear.bias, a) if z is None else arithmetic.lift(z)
+    return parse(rule).messages(parse(rule).neurons(arithmetic, layer, {layer.source: a, layer.output: z}, arriving))
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -16,7 +16,7 @@ from dtdsym.errors import InputError, NoRoot, RuleError, ShapeMismatch
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import sequential
 from dtdsym.relevance.root import layer_roots, roots
-from dtdsym.relevance.rule import parse
+from dtdsym.relevance.rule import parse_rule as parse
 from dtdsym.relevance.train_free import propagate
 
 DIRECTED = ["gamma:0", "gamma:1", "gamma:1/3", "zplus", "w2", "x", "flat", "zbox:-1:3"]

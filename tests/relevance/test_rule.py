@@ -15,7 +15,8 @@ from dtdsym.errors import RuleError
 from dtdsym.network.network import sequential
 from dtdsym.relevance import rule as subject
 from dtdsym.relevance.family import Family
-from dtdsym.relevance.rule import Rule, families, parse, register_rule
+from dtdsym.relevance.rule import Rule, families, register_rule
+from dtdsym.relevance.rule import parse_rule as parse
 
 NAMES = ["lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat", "zbox", "pinv"]
 NETWORK = sequential(([[1, -2, 0], [3, 1, 1]], [0, -1]), ([[1, 2]], [1]))
@@ -82,7 +83,7 @@ def test_rules_are_values(name):
 
 
 def test_a_family_has_a_direction_or_a_shift():
-    with pytest.raises(RuleError, match="either a direction or a shift"):
+    with pytest.raises(RuleError, match="a direction, a shift, or the shares"):
         Family("nothing", "")
 
 
@@ -122,9 +123,9 @@ def _signed_by_hand(x, gamma):
     return tuple(relevance)
 
 
-@pytest.mark.parametrize("name", ["zplus", "a:b", ""])
+@pytest.mark.parametrize("name", ["zplus", "a:b", "a=b", "a,b", ""])
 def test_a_name_that_is_taken_or_unreadable_is_refused(name):
-    with pytest.raises(RuleError, match="expected a new name without a colon"):
+    with pytest.raises(RuleError, match="expected a new name without colon, comma or ="):
         register_rule(name, lambda ops, w, a: a)
 
 

@@ -1,0 +1,115 @@
+"""`python -m dtdsym.export NET OUT`: write a network in another format, and check that it is the same function."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dtdsym._version import __version__
+from dtdsym.errors import DtdsymError, InputError, LoadError
+from dtdsym.network.load import load
+from dtdsym.network.network import Network
+from dtdsym.network.save import save_pt, save_safetensors
+
+COULD_NOT_RUN, INTERRUPTED = 2, 130
+
+_EPILOG = """examples:
+  python -m dtdsym.export net.pt2 net.onnx                          an ONNX file of the same function
+  python -m dtdsym.export weights.pt net.pt --layers relu-mlp       a state_dict that says what it computes
+  python -m dtdsym.export net.pt net.safetensors --input-shape 3,32,32
+
+What was written is read again and must be the same exact function, by its hash. exit status: 0, or 2 where it is not
+or could not be written
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status. One line on standard error where it cannot run."""
+    options = _parser().parse_args(argv)
+    try:
+        network = load(options.network, layers=options.layers, input_shape=_shape(options.input_shape))
+        export(network, Path(options.out), force=options.force)
+    except DtdsymError as err:
+        return _fail(str(err))
+    except OSError as err:
+        return _fail(f"{err.filename or 'the system'}: {err.strerror or err}")
+    except KeyboardInterrupt:
+        print("dtdsym: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    print(
+        f"{options.out}: function {network.sha256}, {len(network.layers)} layers, {network.parameters} parameters, "
+        "read back and equal"
+    )
+    return 0
+
+
+def export(network: Network, out: Path, *, force: bool = False) -> None:
+    """Write the network to `out`, in the format of its suffix: .onnx, .pt or .safetensors.
+
+    `out` appears once it was read back as the same function. Raises InputError for another suffix, or where `out` is
+    there and not `force`; LoadError where it reads back as another function; OSError where it cannot be written."""
+    write = _WRITERS.get(out.suffix.lower())
+    if write is None:
+        raise InputError(f"{out}: the name must end in {', '.join(_WRITERS)}, which chooses the format")
+    if out.is_dir() or not out.parent.is_dir():
+        raise InputError(f"{out}: no place for a file; give a name in a folder that is there")
+    if out.exists() and not force:
+        raise InputError(f"{out}: is there already; give another name, or --force to replace it")
+    with TemporaryDirectory(prefix=".dtdsym-", dir=out.parent) as folder:
+        part = Path(folder) / out.name
+        write(network, part)
+        if load(part).sha256 != network.sha256:
+            raise LoadError(f"{out}: what was written reads back as another function; it was deleted; report this")
+        part.replace(out)
+
+
+def _write_onnx(network: Network, path: Path) -> None:
+    try:
+        from dtdsym.network.export_onnx import write_onnx
+
+        path.write_bytes(write_onnx(network))
+    except ModuleNotFoundError as err:
+        raise InputError(f"ONNX files need Python's package {err.name}; install onnx") from err
+
+
+_WRITERS: dict[str, Callable[[Network, Path], None]] = {
+    ".onnx": _write_onnx,
+    ".pt": save_pt,
+    ".safetensors": save_safetensors,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dtdsym.export",
+        description="Write the exact network that a file holds in another format; read it back and compare the hashes.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("network", metavar="NET", help=".pt2 (torch.export), .onnx, .safetensors or .pt (nn.Sequential, state_dict)")
+    add("out", metavar="OUT", help="the file to write: .onnx, .pt or .safetensors")
+    add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
+    add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
+    add("--force", action="store_true", help="replace OUT if it is there")
+    add("--version", action="version", version=f"dtdsym {__version__}")
+    return parser
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return None if text is None else tuple(int(number) for number in text.split(","))
+    except ValueError as err:
+        raise InputError(f"--input-shape {text!r}: give whole numbers with commas between, as in 1,28,28") from err
+
+
+def _fail(line: str) -> int:
+    print(f"dtdsym: {' '.join(line.split())}", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

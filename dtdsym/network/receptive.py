@@ -1,0 +1,123 @@
+"""A layer as its neurons see it: each has weights on its receptive field, a bias, and the places of the field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dtdsym.network.layers import Affine, AveragePool, Convolution, Linear, Scale
+
+KINDS = ("linear", "conv", "batchnorm", "scale", "avgpool")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Neurons j = 0 .. size - 1 that compute factor_j (w_j . a[field_j] + b_j) + offset_j from the value of `source`.
+
+    linear: the node that holds w and b. norm: batch normalisation folded into it, else None. output: the node whose
+    value the neurons are. number: from 1, None for average pools and constants. width: of the source's value.
+    """
+
+    linear: Linear
+    norm: Scale | None
+    source: int
+    output: int
+    width: int
+    size: int
+    number: int | None
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        match self.linear:
+            case Affine():
+                return "linear"
+            case Convolution():
+                return "conv"
+            case AveragePool():
+                return "avgpool"
+            case Scale():
+                return "scale" if self.linear.norm is None else "batchnorm"
+
+    @property
+    def name(self) -> str:
+        """Where the layer stands in the module or file."""
+        return self.linear.name
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs of one neuron, with those in the padding."""
+        match self.linear:
+            case Affine():
+                return self.width
+            case Convolution():
+                return int(self.linear.windows.index.shape[2])
+            case AveragePool():
+                return int(self.linear.index.shape[1])
+            case Scale():
+                return 1
+
+    def fields(self, neurons: slice = slice(None)) -> np.ndarray | None:
+        """(n, fan_in) places in the source's value, -1 in the padding; None: every neuron sees all of it."""
+        match self.linear:
+            case Affine():
+                return None
+            case Convolution():
+                chosen, index = self._chosen(neurons), self.linear.windows.index
+                each = self.size // len(index)
+                return index[chosen // each, chosen % index.shape[1]]
+            case AveragePool():
+                return self.linear.index[neurons]
+            case Scale():
+                return self._chosen(neurons)[:, None]
+
+    def weights(self, neurons: slice = slice(None)) -> np.ndarray:
+        """w (n, fan_in), float64, 0 in the padding; see `factors`."""
+        match self.linear:
+            case Affine():
+                return self.linear.weight[neurons]
+            case Convolution():
+                chosen, index = self._chosen(neurons), self.fields(neurons)
+                rows = self.linear.weight.reshape(len(self.linear.weight), -1)[chosen // self._positions]
+                assert index is not None
+                return np.where(index < 0, 0.0, rows)
+            case AveragePool():
+                return np.where(self.linear.index[neurons] < 0, 0.0, 1.0)
+            case Scale():
+                return np.ones((len(self._chosen(neurons)), 1))
+
+    def factors(self, neurons: slice = slice(None)) -> np.ndarray | None:
+        """(n,) Fractions that multiply w and b of each neuron; None: 1 for all."""
+        match self.linear:
+            case AveragePool():
+                return self.linear.shares[neurons]
+            case Scale():
+                return self.linear.weight[self._chosen(neurons) // self.linear.repeat]
+            case _:
+                return None if self.norm is None else self.norm.weight[self._chosen(neurons) // self.norm.repeat]
+
+    def biases(self, neurons: slice = slice(None)) -> np.ndarray:
+        """(n,) Fractions: the whole bias, what a neuron computes at a = 0."""
+        chosen = self._chosen(neurons)
+        match self.linear:
+            case AveragePool():
+                return self.linear.nothing[neurons]
+            case Scale():
+                return self.linear.bias[chosen // self.linear.repeat]
+            case Affine() | Convolution():
+                plain = self.linear.bias[chosen // self._positions]
+                bias = np.array([Fraction(float(b)) for b in plain], dtype=object)
+                if self.norm is None:
+                    return bias
+                channel = chosen // self.norm.repeat
+                return self.norm.weight[channel] * bias + self.norm.bias[channel]
+
+    @property
+    def _positions(self) -> int:
+        """Neurons that share one row of weights."""
+        return self.size // len(self.linear.weight) if isinstance(self.linear, Affine | Convolution) else 1
+
+    def _chosen(self, neurons: slice) -> np.ndarray:
+        return np.arange(self.size)[neurons]
