@@ -6,10 +6,12 @@ Here too: how numbers are read into tensors (exactly, or by name refused), and h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import grad
 
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
@@ -56,9 +58,9 @@ _CONVOLUTIONS: dict[int, Any] = {
     3: torch.nn.functional.conv3d,
 }
 _TRANSPOSES: dict[int, Any] = {
-    1: torch.nn.functional.conv_transpose1d,
-    2: torch.nn.functional.conv_transpose2d,
-    3: torch.nn.functional.conv_transpose3d,
+    1: grad.conv1d_input,
+    2: grad.conv2d_input,
+    3: grad.conv3d_input,
 }
 _PLACES: Kept[tuple[torch.Tensor, bool]] = Kept()
 
@@ -116,11 +118,10 @@ class TensorArithmetic:
         native = _TRANSPOSES.get(len(windows.kernel)) if _symmetric(windows) else None
         if native is None:
             return windowed.convolve_back(self, weight, bias, windows, row)
-        sides = zip(windows.shape[1:], windows.kernel, windows.stride, windows.padding, windows.dilation, strict=True)
-        unseen = [(n + 2 * low - d * (k - 1) - 1) % s for n, k, s, (low, _), d in sides]
+        samples = row.reshape(-1, len(weight), *windows.positions)
         out = native(
-            row.reshape(-1, len(weight), *windows.positions), self._like(weight, row), None,
-            windows.stride, [low for low, _ in windows.padding], unseen, windows.groups, windows.dilation,
+            (len(samples), *windows.shape), self._like(weight, row), samples,
+            windows.stride, [low for low, _ in windows.padding], windows.dilation, windows.groups,
         )  # fmt: skip
         return out.reshape(*row.shape[:-1], -1)
 
@@ -134,7 +135,8 @@ class TensorArithmetic:
 
     def take_back(self, row: torch.Tensor, inverse: np.ndarray) -> torch.Tensor:
         """Sums of the entries at inverse (size, m)."""
-        return take_entries(row, inverse).sum(-1)
+        found = take_entries(row, inverse)
+        return found[..., 0] if inverse.shape[1] == 1 else found.sum(-1)
 
     def add(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """left + right."""
@@ -150,8 +152,15 @@ class TensorArithmetic:
 
     def first_maximum(self, entries: torch.Tensor) -> torch.Tensor:
         """Boolean mask."""
-        mask = entries == entries.amax(-1, keepdim=True)
-        return mask & (mask.cumsum(-1) == 1)
+        columns = entries.unbind(-1)  # windows are short, and torch reduces short axes slowly
+        greatest = reduce(torch.maximum, columns)
+        mask = torch.empty(entries.shape, dtype=torch.bool, device=entries.device)
+        open_ = torch.ones_like(greatest, dtype=torch.bool)
+        for place, column in enumerate(columns):
+            wins = (column == greatest) & open_
+            mask[..., place] = wins
+            open_ &= ~wins
+        return mask
 
     def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> torch.Tensor:
         """yes where the boolean mask holds, else no; either may be a number."""

@@ -10,7 +10,7 @@ import torch
 from dtdsym.errors import LoadError, UnsupportedLayer
 from dtdsym.network.aten import Call, Operations, kind_of, operation_of, writes
 from dtdsym.network.aten_refusals import OPAQUE, REASONS, SUPPORTED, unsupported
-from dtdsym.network.builder import MOST_ENTRIES, MOST_NODES, Builder
+from dtdsym.network.builder import MOST_ENTRIES, MOST_NODES, Builder, Value
 from dtdsym.network.inert import shown
 from dtdsym.network.network import Network
 from dtdsym.network.pt2_archive import DTYPES, EXPORT_AGAIN, Exported, field, natural_numbers, union
@@ -92,7 +92,7 @@ class _Graph:
         call = self._call(node, arguments)
         results: list[Any] = self.folding.apply(call) if self.folding.applies(call) else self._applied(call)
         self._hold_all(node, results)
-        self._share(node, call)
+        self._share(node, call, results)
 
     def _call(self, node: Node, arguments: dict[str, Any]) -> Call:
         """The node's operation and arguments, in the schema's order as long as none is left out."""
@@ -120,12 +120,12 @@ class _Graph:
         results = made if isinstance(made, list) else [made]
         found: list[Given | None] = []
         for value, out in zip(results, plan, strict=True):
-            if value is not None and tuple(out.shape) != (self.batch, *value.shape):
+            if value is not None and (not isinstance(value, Value) or out.shape != (self.batch, *value.shape)):
                 raise call.refuse(f"{self.batch} samples become a tensor of shape {list(out.shape)}")
             found.append(None if value is None else Given(value, out.dtype))
         return found
 
-    def _share(self, node: Node, call: Call) -> None:
+    def _share(self, node: Node, call: Call, results: list[Any]) -> None:
         """Views share memory; what is written in place is stale under its other names."""
         name = _tensor_name(dict(node.arguments).get(call.operation._schema.arguments[0].name))
         if name not in self.memory or not _shows(call):
@@ -134,7 +134,7 @@ class _Graph:
         self.memory |= dict.fromkeys(made, cell)
         if writes(call.operation):
             self.stale |= {other for other, place in self.memory.items() if place == cell} - made - {name}
-            self.held[name] = self.held[node.results[0]]
+            self.held[name] = results[0]
 
     def _hold_all(self, node: Node, results: list[Any]) -> None:
         if len(node.results) != len(results):
@@ -197,7 +197,7 @@ class _Graph:
             case "as_device":
                 return torch.device("cpu")
         raise UnsupportedLayer(
-            f"{where}: its graph gives an operation a {shown(kind)} that is not read; {EXPORT_AGAIN}"
+            f"{where}: its graph gives an operation an argument {shown(kind)!r} that is not read; {EXPORT_AGAIN}"
         )
 
     def _tensor(self, value: Any, where: str) -> Given | Constant:

@@ -17,12 +17,13 @@ from dtdsym.network.builder import Value
 # Files choose what runs here, so only operations that read nothing but their arguments and take time in proportion.
 _MAKES = ("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros")
 _LIKE = ("full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like")
+_ALIKE = ("expand_as", "reshape_as", "type_as", "view_as")
 _ARITHMETIC = (
     "add", "sub", "rsub", "mul", "div", "neg", "abs", "sqrt", "rsqrt", "pow", "exp", "log", "reciprocal", "square",
     "sum", "mean", "var", "std", "amax", "amin", "clamp", "clamp_min", "relu", "sigmoid", "tanh", "softmax", "cat",
-    "stack", "to", "_to_copy", "type_as", "detach_",
+    "stack", "to", "_to_copy", "detach_",
 )  # fmt: skip
-FOLDED = frozenset((*_MAKES, *_LIKE, *_ARITHMETIC, *MOVES))
+FOLDED = frozenset((*_MAKES, *_LIKE, *_ALIKE, *_ARITHMETIC, *MOVES))
 # What torch raises where an operation and its arguments do not go together.
 _ERRORS = (RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, AssertionError)
 
@@ -61,7 +62,9 @@ class Folding:
 
     def applies(self, call: Call) -> bool:
         """Whether the call depends on no number of the input."""
-        return call.name in _LIKE or not any(isinstance(part, Given) for part in parts(call))
+        taken = parts(call)
+        shape_only = call.name in _LIKE or (call.name in _ALIKE and isinstance(taken[0], Constant))
+        return shape_only or not any(isinstance(part, Given) for part in taken)
 
     def apply(self, call: Call) -> list[Constant]:
         """Its results; the same again for the same call. Raises UnsupportedLayer for operations not done here."""
@@ -70,7 +73,7 @@ class Folding:
                 "it writes into a buffer or constant, as batch normalisation does in training mode; call eval() and "
                 "change no buffers before the export"
             )
-        if call.name not in FOLDED:
+        if call.name not in FOLDED or any(argument.is_out for argument in call.operation._schema.arguments):
             raise call.refuse("it computes a constant in a way that is not read; compute it before the export")
         key = (str(call.operation), repr(_each(_identity, (call.arguments, dict(call.keywords)))))
         if key not in self._made:
