@@ -16,6 +16,7 @@ from dtdsym.network.network import Network
 from dtdsym.network.pt2_archive import DTYPES, EXPORT_AGAIN, Exported, field, natural_numbers, union
 from dtdsym.network.pt2_constants import Constant, Folding, Given, parts, planned
 from dtdsym.network.pt2_graph import Node, graph_inputs, graph_output, input_dtype, input_sizes, read_node
+from dtdsym.network.pt2_schema import check_call
 
 _PLAIN = {
     "as_int": int, "as_float": float, "as_bool": bool, "as_string": str, "as_ints": list, "as_floats": list,
@@ -102,7 +103,7 @@ class _Graph:
             if argument.kwarg_only or argument.name not in rest:
                 break
             ordered.append(rest.pop(argument.name))
-        call = Call(operation, ordered, rest, node.where)
+        call = check_call(Call(operation, ordered, rest, node.where))
         return replace(call, node=_layer_of(call) or node.name(kind_of(operation)))
 
     def _applied(self, call: Call) -> list[Given | None]:

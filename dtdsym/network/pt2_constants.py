@@ -15,7 +15,7 @@ from dtdsym.network.aten_moves import MOST_PLACES, MOVES
 from dtdsym.network.builder import Value
 
 # Files choose what runs here, so only operations that read nothing but their arguments and take time in proportion.
-_MAKES = ("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros")
+MAKES = ("arange", "eye", "full", "linspace", "ones", "scalar_tensor", "zeros")
 _LIKE = ("full_like", "new_full", "new_ones", "new_zeros", "ones_like", "zeros_like")
 _ALIKE = ("expand_as", "reshape_as", "type_as", "view_as")
 _ARITHMETIC = (
@@ -23,7 +23,7 @@ _ARITHMETIC = (
     "sum", "mean", "var", "std", "amax", "amin", "clamp", "clamp_min", "relu", "sigmoid", "tanh", "softmax", "cat",
     "stack", "to", "_to_copy", "detach_",
 )  # fmt: skip
-FOLDED = frozenset((*_MAKES, *_LIKE, *_ALIKE, *_ARITHMETIC, *MOVES))
+FOLDED = frozenset((*MAKES, *_LIKE, *_ALIKE, *_ARITHMETIC, *MOVES))
 # What torch raises where an operation and its arguments do not go together.
 _ERRORS = (RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, AssertionError)
 
@@ -63,7 +63,7 @@ class Folding:
     def applies(self, call: Call) -> bool:
         """Whether the call depends on no number of the input."""
         taken = parts(call)
-        shape_only = call.name in _LIKE or (call.name in _ALIKE and isinstance(taken[0], Constant))
+        shape_only = call.name in _LIKE or (call.name in _ALIKE and isinstance(next(iter(taken), None), Constant))
         return shape_only or not any(isinstance(part, Given) for part in taken)
 
     def apply(self, call: Call) -> list[Constant]:
@@ -82,7 +82,7 @@ class Folding:
         return self._made[key]
 
     def _compute(self, call: Call) -> list[Constant]:
-        away: dict[str, Any] = {"device": torch.device("meta")} if call.name in _MAKES else {}
+        away: dict[str, Any] = {"device": torch.device("meta")} if call.name in MAKES else {}
         self.left -= sum(math.prod(part.shape) for part in planned(call, self.batch, away))
         if self.left < 0:
             raise call.refuse(f"its graph computes constants of more than {MOST_PLACES} numbers")

@@ -14,6 +14,7 @@ from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.explain import explain
 from dtdsym.relevance.rule import Rule
+from dtdsym.report.labels import over_lines
 
 LARGEST = 8
 
@@ -33,7 +34,7 @@ def heatmap(
         for column, rule in enumerate(rules, start=1):
             exact = explain(network, points[row].tolist(), rule, logits[row])
             relevance = np.array([float(entry) for entry in exact])
-            _draw(axes[row][column], relevance, network.input_shape, _short(rule.label), signed=True)
+            _draw(axes[row][column], relevance, network.input_shape, over_lines(rule.label), signed=True)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as err:
@@ -66,11 +67,6 @@ def _draw(axes: Any, values: np.ndarray, shape: tuple[int, ...], title: str, *, 
     axes.bar(range(len(values)), values, color=shades)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.tick_params(labelsize=6)
-
-
-def _short(label: str) -> str:
-    """A long composite's label over several lines."""
-    return label.replace(",", ",\n") if len(label) > 24 else label
 
 
 def as_image(values: np.ndarray, shape: tuple[int, ...], *, signed: bool) -> np.ndarray | None:

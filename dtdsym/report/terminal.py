@@ -13,6 +13,7 @@ from rich.text import Text
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.geometry.placement import INSIDE, VIOLATIONS
+from dtdsym.report.labels import over_lines
 from dtdsym.survey.findings import Findings, RootRow
 
 MEANINGS = {
@@ -116,7 +117,7 @@ def _places(found: Findings) -> Table:
     table = _table("Where the root points lie", "rule", "layer", "roots", *(SHORT[name] for name in shown))
     for row in found.rows:
         counts = (f"{row.tally.places[name]:,}" for name in shown)
-        table.add_row(row.rule.label, str(row.layer), f"{row.tally.total:,}", *counts)
+        table.add_row(over_lines(row.rule.label), str(row.layer), f"{row.tally.total:,}", *counts)
     return table
 
 
@@ -129,7 +130,7 @@ def _facts(found: Findings) -> Table:
         tally, total = row.tally, row.tally.total
         counted = (tally.equal_output, tally.zero_relevance, tally.in_domain)
         table.add_row(
-            row.rule.label,
+            over_lines(row.rule.label),
             str(row.layer),
             _percent(tally.equal_gradient, total),
             f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
