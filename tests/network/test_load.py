@@ -146,7 +146,7 @@ BAD_SHAPES = {
     "channels": ((1, 4, 4), "with inputs of shape 1,4,4 (--input-shape): layer '0'"),
     "no channels": ((4, 4), "with inputs of shape 4,4 (--input-shape): layer '0'"),
     "too small": ((2, 2, 2), "with inputs of shape 2,2,2 (--input-shape): "),
-    "another size": ((2, 5, 5), "layer '3' takes 8 numbers but receives shape (18,)"),
+    "another size": ((2, 5, 5), "layer '3' takes 8 numbers but receives 18"),
     "nothing": ((), "expected positive numbers"),
     "negative": ((2, -4, -4), "expected positive numbers"),
     "too many": ((2, 10**6, 10**6), "the input shape is 2,1000000,1000000"),
@@ -494,7 +494,7 @@ STATE_DICT_REFUSALS = {
         dict(nn.Sequential(nn.Linear(2, 3), nn.Linear(4, 1)).state_dict()),
         "relu-mlp",
         ShapeMismatch,
-        "'1' takes 4 numbers but receives shape (3,)",
+        "'1' takes 4 numbers but receives 3",
     ),
 }
 
