@@ -189,6 +189,7 @@ TABLE: dict[str, Perform] = {
     **{f"{private}adaptive_avg_pool{n}d": layers.adaptive_average_pool for n in (1, 2, 3) for private in ("", "_")},
     **{f"adaptive_max_pool{n}d": layers.adaptive_max_pool for n in (1, 2, 3)},
     "mean": layers.mean,
+    "sum": layers.total,
     **dict.fromkeys(("amax", "max"), layers.maximum),
     "add": arithmetic.add,
     "sub": arithmetic.subtract,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from dtdsym.network.builder import Value
 
 if TYPE_CHECKING:
     from dtdsym.network.aten import Call, Operations, Result
+
+MOST_SUMMANDS = 16  # that are added one by one
 
 
 def identity(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
@@ -179,6 +182,20 @@ def adaptive_max_pool(ops: Operations, call: Call, bound: dict[str, Any]) -> Res
 
 def mean(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
     return _reduced(ops, call, bound, ops.builder.adaptive_average_pool)
+
+
+def total(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
+    """A sum along dimensions: additions of a few values, as a stack of branches has them, or one sum of many."""
+    return _reduced(ops, call, bound, lambda rows, _, name: _added(ops, rows, name))
+
+
+def _added(ops: Operations, rows: Value, name: str) -> Value:
+    """The sum of every row (n, count), as (n, 1)."""
+    index = np.arange(rows.size).reshape(rows.shape)
+    if rows.shape[1] > MOST_SUMMANDS:
+        return ops.builder.reshape(ops.builder.means(rows, index, np.ones(len(index), dtype=np.int64), name), (-1, 1))
+    parts = [ops.builder.take(rows, column, name) for column in index.T]
+    return ops.builder.reshape(reduce(lambda left, right: ops.builder.add(left, right, name), parts), (-1, 1))
 
 
 def maximum(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:

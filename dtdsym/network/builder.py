@@ -268,11 +268,7 @@ class Builder:
         places = np.ascontiguousarray(index, dtype=np.int64)
         if not places.size or places.min() < -1 or places.max() >= value.size or places.size > MOST_ENTRIES:
             raise ShapeMismatch(f"{name!r}: picks entries that a value of shape {value.shape} does not have")
-        flat = places.reshape(-1)
-        source = self.nodes[value.node]
-        node = value.node
-        if isinstance(source, Take):
-            flat, node = np.where(flat < 0, -1, source.index[flat]), source.source
+        flat, node = self._picked(places.reshape(-1), value.node)
         if np.array_equal(flat, np.arange(self._sizes[node])):
             return Value(node, places.shape)
         return self._append(Take(flat.copy(), node, name), places.shape)
@@ -305,6 +301,28 @@ class Builder:
         self.nodes.append(node)
         self._sizes.append(math.prod(shape))
         return Value(len(self.nodes) - 1, shape)
+
+    def _picked(self, flat: np.ndarray, node: int) -> tuple[np.ndarray, int]:
+        """Places in a value as places in what it was picked from or put together of, as far down as that goes."""
+        while True:
+            source = self.nodes[node]
+            below = node
+            if isinstance(source, Take):
+                flat, below = np.where(flat < 0, -1, source.index[flat]), source.source
+            elif isinstance(source, Concat):
+                flat, below = self._of_one_part(flat, node)
+            if below == node:
+                return flat, node
+            node = below
+
+    def _of_one_part(self, flat: np.ndarray, node: int) -> tuple[np.ndarray, int]:
+        """Places in a concatenation, as places in the one value that holds them all, where one does."""
+        ends = np.cumsum([self._sizes[source] for source in self.nodes[node].sources])
+        part = int(np.searchsorted(ends, flat[0], side="right"))
+        start = int(ends[part - 1]) if part else 0
+        if flat.min() < start or flat.max() >= ends[part]:
+            return flat, node
+        return flat - start, self.nodes[node].sources[part]
 
     def _bias(self, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
         """One array of zeros for one weight, so that a reused layer stays one layer."""

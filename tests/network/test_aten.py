@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dtdsym.errors import NotExact, ShapeMismatch, UnsupportedLayer
 from dtdsym.network.aten import Call, Operations, base_name, kind_of, operation_of, writes
 from dtdsym.network.builder import Builder, Value
+from dtdsym.network.from_module import from_module
 
 BATCH = 2
 GENERATOR = torch.Generator().manual_seed(3)
@@ -319,3 +320,42 @@ def test_what_operations_are_called_and_whether_they_write():
     assert writes(operation_of("aten.relu_.default"))
     assert not writes(operation_of("aten.relu.default"))
     assert not writes(operation_of("aten.view.default"))
+
+
+class Stacked(torch.nn.Module):
+    """A sum over a stack of branches, as zennit's own module for additions computes it, or their plain sum."""
+
+    def __init__(self, branches, plain):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = torch.nn.Linear(3, 3), torch.nn.Linear(3, 2)
+        self.branches, self.plain = branches, plain
+
+    def forward(self, x):
+        parts = [torch.relu(self.first(x)), x, x][: self.branches]
+        if not self.plain:
+            return self.last(torch.stack(parts, dim=-1).sum(dim=-1))
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return self.last(total)
+
+
+@pytest.mark.parametrize("branches", [2, 3])
+def test_a_sum_over_a_stack_is_the_plain_addition(branches):
+    x = torch.rand(2, 3)
+    stacked, plain = (from_module(Stacked(branches, plain), x) for plain in (False, True))
+    assert stacked.sha256 == plain.sha256
+
+
+def test_a_sum_of_many_entries_is_exact():
+    module = torch.nn.Sequential(torch.nn.Linear(3, 40), torch.nn.Unflatten(1, (2, 20)), Summed()).double()
+    network = from_module(module, torch.rand(2, 3, dtype=torch.float64))
+    x = torch.rand(3, dtype=torch.float64)
+    found = [float(entry) for entry in network(x)]
+    assert torch.allclose(torch.tensor(found, dtype=torch.float64), module(x[None])[0], rtol=1e-12)
+
+
+class Summed(torch.nn.Module):
+    def forward(self, x):
+        return x.sum(-1)

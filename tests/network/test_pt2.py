@@ -235,17 +235,6 @@ def test_pickled_weights_are_refused_by_name(tmp_path, flag):
     assert not (tmp_path / "executed").exists()
 
 
-def test_an_operation_that_touches_files_is_not_run(tmp_path):
-    def change(model):
-        node = model["graph_module"]["graph"]["nodes"][1]
-        node["target"] = "torch.ops.aten.from_file.default"
-        given = {"filename": {"as_string": str(tmp_path / "made")}, "shared": {"as_bool": True}, "size": {"as_int": 4}}
-        node["inputs"] = [{"name": name, "arg": arg, "kind": 1} for name, arg in given.items()]
-
-    refused(with_json(exported("mlp"), change), UnsupportedLayer, "from_file")
-    assert not (tmp_path / "made").exists()
-
-
 def meta(**changes):
     """Changes to what the archive says of a weight."""
 
@@ -288,15 +277,61 @@ def test_weights_that_claim_what_is_not_there_are_refused_before_anything_is_all
         assert peak() < 2**24
 
 
-def huge_constant(model):
-    node = model["graph_module"]["graph"]["nodes"][1]
-    node["target"] = "torch.ops.aten.arange.default"
-    node["inputs"] = [{"name": "end", "arg": {"as_int": 10**12}, "kind": 1}]
+def with_node(target, **arguments):
+    """The MLP with another operation, on these tagged arguments, for its ReLU."""
+
+    def change(model):
+        node = model["graph_module"]["graph"]["nodes"][1]
+        node["target"] = target
+        node["inputs"] = [{"name": name, "arg": arg, "kind": 1} for name, arg in arguments.items()]
+
+    return with_json(exported("mlp"), change)
+
+
+H = {"as_tensor": {"name": "linear"}}
+# torch itself would read memory that is not there for some of these, instead of an error.
+MISFITS = {
+    "number as dtype": ("_to_copy.default", {"self": H, "dtype": {"as_int": 2**63 - 1}}, "(dtype)"),
+    "form of TorchScript": ("to.prim_dtype", {"self": H, "dtype": {"as_int": -1}}, "bare numbers"),
+    "layout as dimension": ("slice.Tensor", {"self": H, "dim": {"as_layout": 7}}, "(dim)"),
+    "words": ("add.str", {"a": {"as_string": "a"}, "b": {"as_string": "b"}}, "numbers alone"),
+    "unknown argument": ("relu.default", {"self": H, "slope": {"as_float": 0.1}}, "(slope)"),
+    "missing argument": ("add.Tensor", {"self": H}, "other"),
+    "huge integer": ("slice.Tensor", {"self": H, "dim": {"as_int": 2**40}}, "(dim)"),
+    "beyond integers": ("slice.Tensor", {"self": H, "dim": {"as_int": 10**30}}, "as_int"),
+    "written result": ("add.out", {"self": H, "other": H, "out": H}, "out"),
+    "shapes that do not go together": ("add.Tensor", {"self": H, "other": {"as_tensor": {"name": "p_0_weight"}}}, "add"),
+    "no such operation": ("relu.other", {"self": H}, "relu.other"),
+    "no batch": ("mean.default", {"self": H}, "samples"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISFITS.values(), ids=MISFITS)
+def test_arguments_that_torch_does_not_define_are_refused_before_torch_sees_them(case):
+    target, arguments, word = case
+    refused(with_node(f"torch.ops.aten.{target}", **arguments), UnsupportedLayer, "layer '1' (ReLU)", word)
+
+
+def test_an_operation_that_touches_files_is_not_run(tmp_path):
+    name = {"as_string": str(tmp_path / "made")}
+    data = with_node("torch.ops.aten.from_file.default", filename=name, shared={"as_bool": True}, size={"as_int": 4})
+    refused(data, UnsupportedLayer, "from_file")
+    assert not (tmp_path / "made").exists()
+
+
+def test_names_that_nothing_makes_or_that_are_made_twice_are_refused():
+    refused(with_node("torch.ops.aten.relu.default", self={"as_tensor": {"name": "linear_1"}}), LoadError, "linear_1")
+
+    def again(model):
+        model["graph_module"]["graph"]["nodes"] *= 2
+
+    refused(with_json(exported("mlp"), again), LoadError, "'linear' twice")
 
 
 def test_constants_too_large_to_compute_are_refused_before_they_are_made():
+    data = with_node("torch.ops.aten.arange.default", end={"as_int": 2**31 - 1})
     with traced_memory() as peak:
-        refused(with_json(exported("mlp"), huge_constant), UnsupportedLayer, "arange", "numbers")
+        refused(data, UnsupportedLayer, "arange", "numbers")
         assert peak() < 2**24
 
 
