@@ -300,7 +300,7 @@ MISFITS = {
     "huge integer": ("slice.Tensor", {"self": H, "dim": {"as_int": 2**40}}, "(dim)"),
     "beyond integers": ("slice.Tensor", {"self": H, "dim": {"as_int": 10**30}}, "as_int"),
     "written result": ("add.out", {"self": H, "other": H, "out": H}, "out"),
-    "shapes that do not go together": ("add.Tensor", {"self": H, "other": {"as_tensor": {"name": "p_0_weight"}}}, "add"),
+    "odd shapes": ("add.Tensor", {"self": H, "other": {"as_tensor": {"name": "p_2_weight"}}}, "add"),
     "no such operation": ("relu.other", {"self": H}, "relu.other"),
     "no batch": ("mean.default", {"self": H}, "samples"),
 }  # fmt: skip
