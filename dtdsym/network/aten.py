@@ -103,7 +103,6 @@ class Operations:
         Raises UnsupportedLayer, with the operation's name and place, where it is none that a piecewise linear network
         over single samples has; NotExact and ShapeMismatch as the Builder does."""
         known = self.check(call)
-        _check_arguments(call)
         try:
             return moved(self, call) if known in MOVES else TABLE[known](self, call, call.bound())
         except ShapeMismatch as err:
@@ -139,36 +138,6 @@ class Operations:
         return made[1]
 
 
-def _check_arguments(call: Call) -> None:
-    """Files may give arguments of any kind; torch itself has checked those of a running module."""
-    schema = call.operation._schema.arguments
-    unknown = set(call.keywords) - {argument.name for argument in schema}
-    misfits = [a.name for a, given in zip(schema, call.arguments, strict=False) if not _fits(str(a.type), given)]
-    misfits += [a.name for a in schema if a.name in call.keywords and not _fits(str(a.type), call.keywords[a.name])]
-    tensors = bool(schema) and str(schema[0].type) in ("Tensor", "List[Tensor]")
-    if unknown or misfits or len(call.arguments) > len(schema) or not call.arguments or not tensors:
-        what = ", ".join((*sorted(unknown), *misfits)) or f"{len(call.arguments)} of them"
-        raise call.refuse(f"its arguments ({what}) are not those that torch defines: {call.operation._schema}")
-
-
-def _fits(kind: str, argument: Any) -> bool:
-    """Whether an argument is of a kind as torch's schemas write it, such as Optional[List[int]]."""
-    if kind.startswith("Optional["):
-        return argument is None or _fits(kind[9:-1], argument)
-    if kind.startswith("List["):
-        single = kind == "List[int]" and isinstance(argument, int)
-        return single or (isinstance(argument, list | tuple) and all(_fits(kind[5:-1], entry) for entry in argument))
-    return isinstance(argument, _PYTHON.get(kind, object))
-
-
-_PYTHON: dict[str, tuple[type, ...]] = {
-    "Tensor": (Value, np.ndarray, int, float),
-    "int": (int, torch.dtype, torch.layout, torch.memory_format),
-    "number": (int, float),
-    "float": (int, float),
-    "bool": (bool,),
-    "str": (str,),
-}
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
 _CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d", "mkldnn_convolution")
 _NORMS = ("batch_norm", "native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit",

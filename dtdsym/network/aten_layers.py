@@ -114,7 +114,8 @@ def batch_norm(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
             "it normalises by the statistics of the batch, which mixes samples; call eval() and keep running statistics"
         )
     value = ops.value(call, bound["input"])
-    made = ops.builder.batch_norm(value, weight, bias, mean, variance, float(bound["eps"]), call.node)
+    eps = float(bound["eps" if "eps" in bound else "epsilon"])
+    made = ops.builder.batch_norm(value, weight, bias, mean, variance, eps, call.node)
     return _first(call, made)
 
 
@@ -124,9 +125,14 @@ def _first(call: Call, value: Value) -> Result:
     return [value, *[None] * more] if more else value
 
 
+def _spatial(call: Call) -> int:
+    """How many spatial dimensions a pool has, by its name."""
+    return int(call.name.split("pool")[1][0])
+
+
 def _pooled(ops: Operations, call: Call, value: Value, pool: Callable[[Value], Value]) -> Value:
     """`pool` of (channels, *spatial); torch also pools a batch without channels."""
-    spatial = int(call.name.split("pool")[1][0])
+    spatial = _spatial(call)
     if len(value.shape) not in (spatial, spatial + 1):
         raise call.refuse(f"each sample has shape {list(value.shape)}; expected (channels, *{spatial} spatial)")
     if len(value.shape) == spatial + 1:
@@ -137,7 +143,7 @@ def _pooled(ops: Operations, call: Call, value: Value, pool: Callable[[Value], V
 
 def _check_padding(call: Call, bound: dict[str, Any]) -> None:
     """torch pads a pool by half of its kernel at most, so that no number of windows is beyond bounds."""
-    spatial = int(call.name.split("pool")[1][0])
+    spatial = _spatial(call)
     kernel, padding, dilation = (
         _each(call, bound.get(key, 1), spatial) for key in ("kernel_size", "padding", "dilation")
     )
@@ -171,12 +177,14 @@ def average_pool(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
 
 def adaptive_average_pool(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
     value = ops.value(call, bound["self"])
-    return _pooled(ops, call, value, lambda v: ops.builder.adaptive_average_pool(v, bound["output_size"], call.node))
+    sizes = _each(call, bound["output_size"], _spatial(call))
+    return _pooled(ops, call, value, lambda v: ops.builder.adaptive_average_pool(v, sizes, call.node))
 
 
 def adaptive_max_pool(ops: Operations, call: Call, bound: dict[str, Any]) -> Result:
     value = ops.value(call, bound["self"])
-    made = _pooled(ops, call, value, lambda v: ops.builder.adaptive_max_pool(v, bound["output_size"], call.node))
+    sizes = _each(call, bound["output_size"], _spatial(call))
+    made = _pooled(ops, call, value, lambda v: ops.builder.adaptive_max_pool(v, sizes, call.node))
     return _first(call, made)
 
 

@@ -83,7 +83,10 @@ class Folding:
 
     def _compute(self, call: Call) -> list[Constant]:
         away: dict[str, Any] = {"device": torch.device("meta")} if call.name in MAKES else {}
-        self.left -= sum(math.prod(part.shape) for part in planned(call, self.batch, away))
+        shapes = [part.shape for part in planned(call, self.batch, away)]
+        self.left -= sum(math.prod(max(side, 1) for side in shape) for shape in shapes)
+        if any(side < 0 for shape in shapes for side in shape):
+            raise call.refuse(f"its result would have shape {list(shapes[0])}")
         if self.left < 0:
             raise call.refuse(f"its graph computes constants of more than {MOST_PLACES} numbers")
         here = replace(call, keywords={**call.keywords, **({"device": torch.device("cpu")} if away else {})})

@@ -83,7 +83,7 @@ ELEMENTWISE = {
     "half": lambda h: h[..., : (h.shape[-1] + 1) // 2],
     "chunk": lambda h: h.chunk(2, 1)[0],
     "double": lambda h: torch.cat([h, -h], 1),
-    "view": lambda h: h.view(len(h), 2, -1) if h.is_contiguous() and h.numel() // len(h) % 2 == 0 else h,
+    "view": lambda h: h.contiguous().view(len(h), 2, -1) if h.shape[1:].numel() % 2 == 0 else h,
     "shape": lambda h: h.reshape(len(h), -1, *h.shape[3:], h.shape[-2]) if h.ndim == 3 else h,
     "normalise": lambda h: (h - 0.5) / 0.25,
     "shift": lambda h: 1 - h,

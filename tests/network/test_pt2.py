@@ -289,18 +289,25 @@ def with_node(target, **arguments):
 
 
 H = {"as_tensor": {"name": "linear"}}
+WEIGHT = {"as_tensor": {"name": "p_2_weight"}}
 # torch itself would read memory that is not there for some of these, instead of an error.
 MISFITS = {
     "number as dtype": ("_to_copy.default", {"self": H, "dtype": {"as_int": 2**63 - 1}}, "(dtype)"),
+    "strides": ("_reshape_alias.default", {"self": H, "size": {"as_ints": [1, 2]}, "stride": {"as_ints": [2**30, 1]}},
+                "view"),
     "form of TorchScript": ("to.prim_dtype", {"self": H, "dtype": {"as_int": -1}}, "bare numbers"),
     "layout as dimension": ("slice.Tensor", {"self": H, "dim": {"as_layout": 7}}, "(dim)"),
+    "word for a number": ("max_pool2d.default", {"self": H, "kernel_size": {"as_string": "2"}}, "(kernel_size)"),
     "words": ("add.str", {"a": {"as_string": "a"}, "b": {"as_string": "b"}}, "numbers alone"),
     "unknown argument": ("relu.default", {"self": H, "slope": {"as_float": 0.1}}, "(slope)"),
     "missing argument": ("add.Tensor", {"self": H}, "other"),
     "huge integer": ("slice.Tensor", {"self": H, "dim": {"as_int": 2**40}}, "(dim)"),
     "beyond integers": ("slice.Tensor", {"self": H, "dim": {"as_int": 10**30}}, "as_int"),
+    "no end among sizes": ("new_zeros.default", {"self": H, "size": {"as_ints": [2**63 - 1, 0]}}, "(size)"),
+    "many empty parts": ("tensor_split.sections", {"self": H, "sections": {"as_int": 2**30}}, "(sections)"),
+    "many chunks": ("chunk.default", {"self": H, "chunks": {"as_int": 2**30}}, "(chunks)"),
     "written result": ("add.out", {"self": H, "other": H, "out": H}, "out"),
-    "odd shapes": ("add.Tensor", {"self": H, "other": {"as_tensor": {"name": "p_2_weight"}}}, "add"),
+    "odd shapes": ("add.Tensor", {"self": H, "other": WEIGHT}, "add"),
     "no such operation": ("relu.other", {"self": H}, "relu.other"),
     "no batch": ("mean.default", {"self": H}, "samples"),
 }  # fmt: skip
@@ -310,6 +317,12 @@ MISFITS = {
 def test_arguments_that_torch_does_not_define_are_refused_before_torch_sees_them(case):
     target, arguments, word = case
     refused(with_node(f"torch.ops.aten.{target}", **arguments), UnsupportedLayer, "layer '1' (ReLU)", word)
+
+
+def test_a_constant_with_a_side_below_zero_is_refused():
+    """torch plans some of these, and counts no numbers in them."""
+    sizes = {"as_ints": [0, -2, -1, -1]}
+    refused(with_node("torch.ops.aten.expand.default", self=WEIGHT, size=sizes), UnsupportedLayer, "expand", "[0, -2, ")
 
 
 def test_an_operation_that_touches_files_is_not_run(tmp_path):
