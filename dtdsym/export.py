@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from dtdsym._version import __version__
 from dtdsym.errors import DtdsymError, InputError, LoadError
+from dtdsym.network.files.save import save_pt, save_safetensors
 from dtdsym.network.load import load
 from dtdsym.network.network import Network
-from dtdsym.network.save import save_pt, save_safetensors
 
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 
@@ -68,7 +68,7 @@ def export(network: Network, out: Path, *, force: bool = False) -> None:
 
 def _write_onnx(network: Network, path: Path) -> None:
     try:
-        from dtdsym.network.export_onnx import write_onnx
+        from dtdsym.network.onnx.write import write_onnx
 
         path.write_bytes(write_onnx(network))
     except ModuleNotFoundError as err:

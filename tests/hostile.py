@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dtdsym.network.archive import MAGIC_NUMBER, PROTOCOL_VERSION
+from dtdsym.network.files.archive import MAGIC_NUMBER, PROTOCOL_VERSION
 
 
 class Touch:

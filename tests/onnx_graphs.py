@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from dtdsym.network.onnx_file import read_onnx
+from dtdsym.network.onnx.read import read_onnx
 
 NEWEST = 24  # the last that onnxruntime runs
 

@@ -19,7 +19,7 @@ from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, BoundedLayer, hull, nearest, require_subnormals, sum_error
-from dtdsym.arithmetic.tensor import read, take_entries
+from dtdsym.arithmetic.tensor import mask_tensor, read, take_entries
 from dtdsym.arithmetic.windows import Windows
 from dtdsym.errors import NotExact, ShapeMismatch
 
@@ -253,7 +253,7 @@ class EnclosureArithmetic:
     def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> Enclosure:
         """yes where the decided boolean mask holds, else no; either may be a number."""
         yes, no = _operand(yes, no), _operand(no, yes)
-        return _where(torch.as_tensor(mask, device=yes.mid.device), yes, no)
+        return _where(mask_tensor(mask, yes.mid.device), yes, no)
 
     def ratio(self, numerator: Any, denominator: Enclosure) -> Enclosure:
         """numerator / denominator, exactly 0 where either is exactly 0; unknown where the denominator may be 0."""

@@ -165,7 +165,7 @@ class TensorArithmetic:
     def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> torch.Tensor:
         """yes where the boolean mask holds, else no; either may be a number."""
         device = next((side.device for side in (yes, no) if isinstance(side, torch.Tensor)), None)
-        return torch.where(torch.as_tensor(mask, device=device), yes, no)
+        return torch.where(mask_tensor(mask, device), yes, no)
 
     def ratio(self, numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
         """numerator / denominator, and 0 where the denominator is 0."""
@@ -187,3 +187,8 @@ class TensorArithmetic:
 
 
 TENSOR = TensorArithmetic()
+
+
+def mask_tensor(mask: Any, device: torch.device | None) -> torch.Tensor:
+    """A mask as a tensor; arrays are copied, since torch may not share those that must not be written to."""
+    return mask if isinstance(mask, torch.Tensor) else torch.tensor(mask, device=device)

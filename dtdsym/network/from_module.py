@@ -11,10 +11,10 @@ import torch
 from torch.nn.utils.parametrize import is_parametrized
 
 from dtdsym.errors import InputError, LoadError, UnsupportedLayer
-from dtdsym.network.aten_refusals import SUPPORTED
-from dtdsym.network.inert import shown
+from dtdsym.network.aten.refusals import SUPPORTED
+from dtdsym.network.aten.trace import EXACT_DTYPES, Recording, Trace
+from dtdsym.network.files.inert import shown
 from dtdsym.network.network import Network
-from dtdsym.network.trace import EXACT_DTYPES, Recording, Trace
 
 # The module runs the same operations on recording tensors as on plain ones: a difference beyond this share of the
 # largest output means that its code tells them apart. This is no tolerance of any verdict.

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from dtdsym.errors import DtdsymError, LoadError
-from dtdsym.network.archive import Archive, Numbers, is_exported, open_legacy, open_zip
-from dtdsym.network.checkpoint import HEADER, find, named_tensors
-from dtdsym.network.inert import Record, Tensor, shown, typename
+from dtdsym.network.files.archive import Archive, Numbers, is_exported, open_legacy, open_zip
+from dtdsym.network.files.checkpoint import HEADER, find, named_tensors
+from dtdsym.network.files.inert import Record, Tensor, shown, typename
+from dtdsym.network.files.rebuild import rebuild
+from dtdsym.network.files.safetensors import Safetensors, looks_like_safetensors, parse
+from dtdsym.network.files.sequence import Shape, agrees
+from dtdsym.network.files.state_dict import Layers, Weights, from_state_dict
 from dtdsym.network.network import Network
-from dtdsym.network.onnx_wire import looks_like_onnx
-from dtdsym.network.rebuild import rebuild
-from dtdsym.network.safetensors_file import Safetensors, looks_like_safetensors, parse
-from dtdsym.network.sequence import Shape, agrees
-from dtdsym.network.state_dict import Layers, Weights, from_state_dict
+from dtdsym.network.onnx.wire import looks_like_onnx
 
 LARGEST_FILE = 2**31
 _EXPORT = "save torch.export.export(model, (example_input,)) with torch.export.save"
@@ -38,7 +38,7 @@ def load(path: str | PathLike[str], layers: Layers | None = None, input_shape: S
 
     path: a file of torch.export, ONNX, or dtdsym.export; torch.save, in either of its formats, of torch.nn.Sequential
     layers or of a state_dict, alone or in a checkpoint; a state_dict in safetensors.
-    layers: for a state_dict without our header, see dtdsym.network.steps. input_shape: of one input, (channels,
+    layers: for a state_dict without our header, see dtdsym.network.files.steps. input_shape: of one input, (channels,
     *spatial), for Sequentials and state_dicts that begin with a convolution or pool, which do not state it.
     Raises LoadError or UnsupportedLayer for what is not understood, NotExact for weights that are not finite or not
     floats, ShapeMismatch for layers that do not chain; each in one line that begins with the file's name."""
@@ -99,12 +99,12 @@ def _network(data: bytes, folder: Path, layers: Layers | None, input_shape: Shap
 def _graph(data: bytes, folder: Path) -> Network | None:
     """The network of a file that states its own graph in a format of others; None for a file of another kind."""
     if data.startswith(_ZIP) and is_exported(data):
-        from dtdsym.network.pt2 import read_pt2
+        from dtdsym.network.pt2.read import read_pt2
 
         return read_pt2(data)
     if looks_like_onnx(data):
         try:
-            from dtdsym.network.onnx_file import read_onnx
+            from dtdsym.network.onnx.read import read_onnx
 
             return read_onnx(data, folder)
         except ModuleNotFoundError as err:

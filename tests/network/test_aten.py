@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtdsym.errors import NotExact, ShapeMismatch, UnsupportedLayer
-from dtdsym.network.aten import Call, Operations, base_name, kind_of, operation_of, writes
+from dtdsym.network.aten.operations import Call, Operations, base_name, kind_of, operation_of, writes
 from dtdsym.network.builder import Builder, Value
 from dtdsym.network.from_module import from_module
 

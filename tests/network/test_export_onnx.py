@@ -13,11 +13,11 @@ from onnx_graphs import differences, run
 from dtdsym.arithmetic.factors import short_factors
 from dtdsym.errors import ShapeMismatch, UnsupportedLayer
 from dtdsym.network.builder import Builder
-from dtdsym.network.export_constants import TooLong, is_float, steps
-from dtdsym.network.export_onnx import write_onnx
 from dtdsym.network.layers import Affine, Input, Scale
 from dtdsym.network.network import Network
-from dtdsym.network.onnx_file import read_onnx
+from dtdsym.network.onnx.read import read_onnx
+from dtdsym.network.onnx.write import write_onnx
+from dtdsym.network.onnx.write_constants import TooLong, is_float, steps
 
 SMALL = st.integers(-6, 6).map(lambda n: n / 4)
 WIDE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6).filter(lambda f: abs(f) > 1e-9)

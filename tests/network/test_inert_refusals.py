@@ -20,7 +20,7 @@ from torch.nn import functional
 
 import dtdsym
 from dtdsym.errors import DtdsymError, LoadError, NotExact, ShapeMismatch, UnsupportedLayer
-from dtdsym.network import unpickle
+from dtdsym.network.files import unpickle
 from dtdsym.network.network import Network
 
 BOTH = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])

@@ -15,9 +15,10 @@ from onnx import TensorProto, helper
 from onnx_graphs import model, node, read
 
 from dtdsym.errors import DtdsymError, LoadError, NotExact, ShapeMismatch, UnsupportedLayer
-from dtdsym.network import onnx_values, onnx_wire
-from dtdsym.network.onnx_file import looks_like_onnx, read_onnx
-from dtdsym.network.onnx_operators import OPERATORS
+from dtdsym.network.onnx import values as onnx_values
+from dtdsym.network.onnx import wire as onnx_wire
+from dtdsym.network.onnx.operators import OPERATORS
+from dtdsym.network.onnx.read import looks_like_onnx, read_onnx
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(3, 2)
 
@@ -448,7 +449,7 @@ def test_numbers_both_inside_and_beside(folder):
 
 
 def test_onnx_is_imported_by_its_reader_alone():
-    code = "import sys, dtdsym, dtdsym.network.onnx_file, dtdsym.network.export_onnx; assert 'onnx' not in sys.modules"
+    code = "import sys, dtdsym, dtdsym.network.onnx.read, dtdsym.network.onnx.write; assert 'onnx' not in sys.modules"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 

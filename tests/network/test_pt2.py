@@ -34,8 +34,8 @@ from torch.nn import functional
 import dtdsym
 from dtdsym.errors import DtdsymError, LoadError, NotExact, ShapeMismatch, UnsupportedLayer
 from dtdsym.network.layers import Take
-from dtdsym.network.pt2 import read_pt2
-from dtdsym.network.pt2_archive import LARGEST_JSON
+from dtdsym.network.pt2.archive import LARGEST_JSON
+from dtdsym.network.pt2.read import read_pt2
 
 VECTOR, IMAGE = (2, 4), (2, 2, 6, 6)
 

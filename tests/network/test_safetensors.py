@@ -26,9 +26,9 @@ from torch import nn
 
 import dtdsym
 from dtdsym.errors import DtdsymError, LoadError, NotExact, ShapeMismatch
+from dtdsym.network.files.safetensors import Safetensors, written
+from dtdsym.network.files.save import save_pt, save_safetensors
 from dtdsym.network.network import Network
-from dtdsym.network.safetensors_file import Safetensors, written
-from dtdsym.network.save import save_pt, save_safetensors
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

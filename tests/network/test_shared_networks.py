@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from onnx_graphs import differences
 
-from dtdsym.network.export_onnx import write_onnx
-from dtdsym.network.onnx_file import looks_like_onnx, read_onnx
+from dtdsym.network.onnx.read import looks_like_onnx, read_onnx
+from dtdsym.network.onnx.write import write_onnx
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "nets"
 WIDTHS = {

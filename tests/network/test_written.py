@@ -18,11 +18,11 @@ from torch.nn import functional
 import dtdsym
 from dtdsym.errors import DtdsymError, LoadError, NotExact, ShapeMismatch
 from dtdsym.network.builder import Builder
-from dtdsym.network.export_onnx import write_onnx
+from dtdsym.network.files.save import save_pt, save_safetensors
+from dtdsym.network.files.written import from_data, to_data
 from dtdsym.network.layers import Affine, Input, Norm, Relu, Scale
 from dtdsym.network.network import Network, sequential
-from dtdsym.network.save import save_pt, save_safetensors
-from dtdsym.network.written import from_data, to_data
+from dtdsym.network.onnx.write import write_onnx
 
 
 class Drawn:
@@ -345,7 +345,7 @@ def test_a_header_is_refused_at_its_planted_flaw(tmp_path, monkeypatch, flaw, fo
     plant, words = flaw
     header, arrays = copy.deepcopy(every_kind())
     plant(header, arrays)
-    monkeypatch.setattr("dtdsym.network.save.to_data", lambda network: (header, arrays))
+    monkeypatch.setattr("dtdsym.network.files.save.to_data", lambda network: (header, arrays))
     {"pt": save_pt, "safetensors": save_safetensors}[form](None, tmp_path / "net")
     with pytest.raises(DtdsymError) as caught:
         dtdsym.load(tmp_path / "net")
@@ -355,7 +355,7 @@ def test_a_header_is_refused_at_its_planted_flaw(tmp_path, monkeypatch, flaw, fo
 
 def test_arrays_beyond_the_header_are_refused(tmp_path, monkeypatch):
     header, arrays = every_kind()
-    monkeypatch.setattr("dtdsym.network.save.to_data", lambda network: (header, {**arrays, "extra": np.ones(1)}))
+    monkeypatch.setattr("dtdsym.network.files.save.to_data", lambda network: (header, {**arrays, "extra": np.ones(1)}))
     save_pt(None, tmp_path / "net.pt")
     with pytest.raises(LoadError, match="'extra' belong to none"):
         dtdsym.load(tmp_path / "net.pt")

@@ -1,0 +1,1 @@
+"""Archives of torch.export, read by the graph that they state."""
