@@ -23,6 +23,7 @@ _ERRORS = (
 _HOMES = {
     "Network": "dtdsym.network.network",
     "Budget": "dtdsym.geometry.budget",
+    "arrangement": "dtdsym.geometry.arrangement",
     "audit": "dtdsym.report.audit",
     "explain": "dtdsym.relevance.explain",
     "from_module": "dtdsym.network.from_module",

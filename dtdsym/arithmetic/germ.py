@@ -81,6 +81,18 @@ def germ(point: np.ndarray, *directions: np.ndarray) -> Germ:
     return Germ(fmpz_mat([*columns, *unit]).transpose(), size, stretch)
 
 
+def affine_forms(origin: np.ndarray, basis: np.ndarray) -> Germ:
+    """The entries of origin (n,) + t basis (k, n) as affine forms in t, exact. Columns [e_1 .. e_k | origin]: there is
+    no point, so that neither ReLUs nor maxima have an answer; all linear maps do."""
+    columns = homogeneous_columns(np.array([*basis, origin], dtype=object)).transpose().tolist()
+    common = fmpz(1)
+    for column in columns:
+        common = common.lcm(column[-1])
+    whole = [[entry * (common // column[-1]) for entry in column[:-1]] for column in columns]
+    ends = [fmpz(0)] * len(basis) + [common]
+    return Germ(fmpz_mat([[*column, end] for column, end in zip(whole, ends, strict=True)]).transpose(), len(basis))
+
+
 def constant(value: np.ndarray, like: Germ) -> Germ:
     """An exact value (n,) that does not depend on the germ's variable: its forms are constants."""
     columns = homogeneous_columns(np.array([value], dtype=object)).transpose().tolist()
@@ -229,3 +241,8 @@ def slopes(rows: Sequence[Sequence[Any]], directions: Sequence[Sequence[Any]]) -
     matrix = fmpz_mat([list(row[:-1]) for row in rows])
     product: list[list[Any]] = (matrix * fmpz_mat([list(u) for u in directions]).transpose()).tolist()
     return product
+
+
+def integers(numbers: Sequence[int]) -> Row:
+    """A row of this module's integers."""
+    return [fmpz(number) for number in numbers]

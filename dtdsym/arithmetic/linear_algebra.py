@@ -29,6 +29,11 @@ def pseudo_inverse(weight: np.ndarray) -> np.ndarray:
     return inverse * rational(scale, denominator)
 
 
+def rank(matrix: np.ndarray) -> int:
+    """The rank of a matrix of floats or rationals, exact."""
+    return _integers(matrix)[0].rank()
+
+
 def _integers(weight: np.ndarray) -> tuple[fmpz_mat, int]:
     """Integers weight * scale, scale the least number that makes all entries whole."""
     ratios = [[_ratio(entry) for entry in row] for row in weight.tolist()]
