@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dtdsym._version import __version__
-from dtdsym.errors import DtdsymError, InputError, LoadError
+from dtdsym.command import command_line, ended, network_of
+from dtdsym.errors import InputError, LoadError
 from dtdsym.network.files.save import save_pt, save_safetensors
 from dtdsym.network.load import load
 from dtdsym.network.network import Network
-
-COULD_NOT_RUN, INTERRUPTED = 2, 130
 
 _EPILOG = """examples:
   python -m dtdsym.export net.pt2 net.onnx                          an ONNX file of the same function
@@ -29,16 +27,12 @@ or could not be written
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. One line on standard error where it cannot run."""
     options = _parser().parse_args(argv)
-    try:
-        network = load(options.network, layers=options.layers, input_shape=_shape(options.input_shape))
-        export(network, Path(options.out), force=options.force)
-    except DtdsymError as err:
-        return _fail(str(err))
-    except OSError as err:
-        return _fail(f"{err.filename or 'the system'}: {err.strerror or err}")
-    except KeyboardInterrupt:
-        print("dtdsym: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return ended(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    network = network_of(options)
+    export(network, Path(options.out), force=options.force)
     print(
         f"{options.out}: function {network.sha256}, {len(network.layers)} layers, {network.parameters} parameters, "
         "read back and equal"
@@ -83,32 +77,15 @@ _WRITERS: dict[str, Callable[[Network, Path], None]] = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m dtdsym.export",
-        description="Write the exact network that a file holds in another format; read it back and compare the hashes.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_line(
+        "export",
+        "Write the exact network that a file holds in another format; read it back and compare the hashes.",
+        _EPILOG,
     )
     add = parser.add_argument
-    add("network", metavar="NET", help=".pt2 (torch.export), .onnx, .safetensors or .pt (nn.Sequential, state_dict)")
     add("out", metavar="OUT", help="the file to write: .onnx, .pt or .safetensors")
-    add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
-    add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
     add("--force", action="store_true", help="replace OUT if it is there")
-    add("--version", action="version", version=f"dtdsym {__version__}")
     return parser
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    try:
-        return None if text is None else tuple(int(number) for number in text.split(","))
-    except ValueError as err:
-        raise InputError(f"--input-shape {text!r}: give whole numbers with commas between, as in 1,28,28") from err
-
-
-def _fail(line: str) -> int:
-    print(f"dtdsym: {' '.join(line.split())}", file=sys.stderr)
-    return COULD_NOT_RUN
 
 
 if __name__ == "__main__":

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from dtdsym._version import __version__
-from dtdsym.errors import DtdsymError, InputError
+from dtdsym.command import UNDECIDED, check_writable, command_line, ended, fail, network_of, whole_number, workers
+from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
-from dtdsym.network.load import load
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import PRESETS
 from dtdsym.relevance.identify import Identification, identify
@@ -31,7 +27,7 @@ from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
 from dtdsym.survey.settings import Settings
 
-VIOLATED, COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
+VIOLATED = 1
 MOST_COMPARED = 64  # rows of an explanation that are looked at to name it
 DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
 
@@ -52,39 +48,23 @@ exit status: 2 it could not run, or no input was audited; else 1 a root lies whe
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. One line on standard error where it cannot run."""
     options = _parser().parse_args(argv)
-    try:
-        report = _run(options)
-    except DtdsymError as err:
-        return _fail(str(err))
-    except OSError as err:
-        return _fail(f"{err.filename or 'the system'}: {err.strerror or err}")
-    except KeyboardInterrupt:
-        print("dtdsym: interrupted" + (f"; {options.resume} is kept" if options.resume else ""), file=sys.stderr)
-        return INTERRUPTED
+    return ended(lambda: _status(_run(options)), options.resume)
+
+
+def _status(report: Report) -> int:
     if not report.inputs.audited:
-        return _fail("no input was audited: give inputs off the hinges whose explained logit is above --min-logit")
+        return fail("no input was audited: give inputs off the hinges whose explained logit is above --min-logit")
     return VIOLATED if report.violated else UNDECIDED if report.undecided else 0
 
 
-def _fail(line: str) -> int:
-    print(f"dtdsym: {' '.join(line.split())}", file=sys.stderr)
-    return COULD_NOT_RUN
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m dtdsym.verify",
-        description=(
-            "Place every Taylor root point of propagation rules exactly: inside the input's linear region, on its edge,"
-            " or outside."
-        ),
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_line(
+        "verify",
+        "Place every Taylor root point of propagation rules exactly: inside the input's linear region, on its edge, or "
+        "outside.",
+        _EPILOG,
     )
     add = parser.add_argument
-    add("network", metavar="NET", help=".pt2 (torch.export), .onnx, .safetensors or .pt (nn.Sequential, state_dict)")
-    add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
-    add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
     add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it (fold), or a layer")
     add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
     add("--samples", metavar="N", type=int, default=100, help="inputs to sample where no file is given (100)")
@@ -121,22 +101,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--compare", metavar="FILE", help="relevances made by any tool, one row an input: name the rule that they are")
     add("--heatmap", metavar="FILE", help=f"picture of the first {LARGEST} inputs with their explanations")
     add("--quiet", action="store_true", help="no report on standard output, no progress")
-    add("--version", action="version", version=f"dtdsym {__version__}")
     return parser
 
 
 def _run(options: argparse.Namespace) -> Report:
-    if options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs}: give at least 1")
-    network = load(options.network, layers=options.layers, input_shape=_shape(options.input_shape))
+    network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
     asked = _asked(options)
     settings = Settings.of(network, **asked)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
     for path in (options.json, options.heatmap):
-        _check_writable(path)
-    with _workers(options.jobs) as executor, _progress(options.quiet) as progress:
+        check_writable(path)
+    with workers(options.jobs) as executor, _progress(options.quiet) as progress:
         report = audit(
             network,
             inputs,
@@ -155,11 +132,11 @@ def _run(options: argparse.Namespace) -> Report:
 
 
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
-    least = options.min_logit
+    least, layer = options.min_logit, options.layer
     return {
         "rules": options.rule or DEFAULT_RULES,
-        "logit": _number(options.logit, "--logit", "argmax"),
-        "layers": "all" if options.layer == "all" else [_number(n, "--layer", "all") for n in options.layer.split(",")],
+        "logit": whole_number(options.logit, "--logit", "argmax"),
+        "layers": "all" if layer == "all" else [whole_number(n, "--layer", "all") for n in layer.split(",")],
         "root": options.root,
         "domain": options.domain,
         "min_logit": (0.0 if options.input else 0.1) if least is None else least,
@@ -168,28 +145,12 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _number(text: str, option: str, word: str) -> int | str:
-    if text == word:
-        return text
-    try:
-        return int(text)
-    except ValueError as err:
-        raise InputError(f"{option} {text!r}: give a whole number, or {word}") from err
-
-
 def _inputs(options: argparse.Namespace, network: Network, settings: Settings) -> GivenInputs | SampledInputs:
     if options.input:
         return read_inputs(options.input, network)
     if options.seed < 0:
         raise InputError(f"--seed {options.seed}: give a whole number from 0")
     return SampledInputs(network, settings.domain, settings.logit, settings.min_logit, options.samples, options.seed)
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    try:
-        return None if text is None else tuple(int(number) for number in text.split(","))
-    except ValueError as err:
-        raise InputError(f"--input-shape {text!r}: give whole numbers with commas between, as in 1,28,28") from err
 
 
 def _relevance(
@@ -213,32 +174,6 @@ def _compared(
     chosen = largest_outputs(network, points).tolist() if settings.logit is None else settings.logit
     named = [rule.label for rule in settings.rules]
     return identify(network, points, rows, chosen, rules=named)
-
-
-def _check_writable(path: str | None) -> None:
-    """Find out before the work, not after it, that its result cannot be written."""
-    if path is not None and path != "-":
-        with Path(path).open("a"):
-            pass
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Executor | None]:
-    """Worker processes, started afresh: a fork would inherit torch's threads in an unknown state.
-
-    Each, this one too, computes with one thread: on a busy machine torch's threads wait for each other, and chunks
-    of this size then take many times longer; --jobs is the way to use more cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        if jobs == 1:
-            yield None
-            return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern
-from dtdsym.geometry.chart import Chart, through, whole_input
+from dtdsym.geometry.chart import Chart, chart_of
 from dtdsym.geometry.facets import Facet, shared_facets
 from dtdsym.geometry.subdivision import Part, subdivided
 from dtdsym.network.network import Network
@@ -163,7 +163,7 @@ class Arrangement:
             "gradients": len({cell.gradients for cell in self.cells}),
             "on_box": len({facet.cell for facet in self.facets if facet.beyond is None}),
         }
-        if self.chart.dimension <= MOST_LISTED:
+        if isinstance(self.cells[0].domain, Polyhedron):
             found["unbounded"] = sum(not cell.bounded for cell in self.cells)
         return found
 
@@ -188,8 +188,7 @@ def arrangement(
 
     Raises InputError for a box or points that do not fit, BudgetSpent when there are more cells than it allows."""
     function = network if logit is None else network.logit(logit)
-    size = network.sizes[0]
-    chart = whole_input(size) if points is None else through(points, size)
+    chart = chart_of(points, network.sizes[0])
     bounds = None if box is None else exact_box(box, chart.dimension)
     meter = (budget or Budget()).start()
     cells: list[OpenCell] = []

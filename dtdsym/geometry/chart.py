@@ -17,10 +17,13 @@ from dtdsym.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """x = origin + basis t: origin (in,), basis (k, in), one row a direction, linearly independent; exact."""
+    """x = origin + t basis: origin (in,), basis (k, in), one row a direction, linearly independent; exact.
+
+    whole: it is the input space itself, t = x."""
 
     origin: np.ndarray
     basis: np.ndarray
+    whole: bool = False
 
     @property
     def dimension(self) -> int:
@@ -31,6 +34,11 @@ class Chart:
         """The inputs as affine forms in t."""
         return affine_forms(self.origin, self.basis)
 
+    @property
+    def points(self) -> tuple[tuple[Fraction, ...], ...]:
+        """k + 1 inputs that span it: at t = 0 and at every t = e_i."""
+        return tuple(fractions(point) for point in (self.origin, *(self.origin + row for row in self.basis)))
+
     def at(self, t: Sequence[Any]) -> tuple[Fraction, ...]:
         """The input at t (k,)."""
         steps = vector(t, size=self.dimension, name="t")
@@ -39,7 +47,7 @@ class Chart:
 
 def whole_input(size: int) -> Chart:
     """The input space itself: t = x."""
-    return Chart(RATIONAL.lift([0] * size), RATIONAL.lift(np.eye(size, dtype=int)))
+    return Chart(RATIONAL.lift([0] * size), RATIONAL.lift(np.eye(size, dtype=int)), whole=True)
 
 
 def through(points: Sequence[Any], size: int) -> Chart:
@@ -53,3 +61,8 @@ def through(points: Sequence[Any], size: int) -> Chart:
     if rank(basis) < len(others):
         raise InputError(f"the {len(points)} points lie in a flat of dimension below {len(others)}; move one of them")
     return Chart(first, basis)
+
+
+def chart_of(points: Sequence[Any] | None, size: int) -> Chart:
+    """The flat through these inputs (in,), or the input space where none are given."""
+    return whole_input(size) if points is None else through(points, size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, Self
 
 from dtdsym.arithmetic.germ import GERM, Germ, Row, integers, is_zero
@@ -36,25 +37,30 @@ class Part:
     outputs: Germ
 
 
-def subdivided(network: Network, inputs: Germ, domain: Domain) -> Iterator[Part]:
+def subdivided(network: Network, inputs: Germ, domain: Domain, share: tuple[int, int] = (0, 1)) -> Iterator[Part]:
     """All open cells of the network in `domain`, one by one; `inputs` are the inputs as affine forms there.
 
-    Memory holds one branch of the search, never all cells. Only cells with inner points are met."""
-    return _from(network, 1, {0: inputs}, domain, ())
+    Memory holds one branch of the search, never all cells. Only cells with inner points are met.
+    share (i, n): only those in every n-th part, from the i-th, of what the first bending node makes; the order of
+    these depends on nothing but the network."""
+    return _from(network, 1, {0: inputs}, domain, (), share)
 
 
-def _from(network: Network, first: int, values: Mapping[int, Germ], domain: Any, pattern: Pattern) -> Iterator[Part]:
+def _from(
+    network: Network, first: int, values: Mapping[int, Germ], domain: Any, pattern: Pattern, share: tuple[int, int]
+) -> Iterator[Part]:
     known = dict(values)
     for index in range(first, len(network.nodes)):
         node = network.nodes[index]
         if isinstance(node, Relu | MaxPool):
             source = known[node.source]
             parts = _windows(node, source, domain) if isinstance(node, MaxPool) else _neurons(source, domain)
-            for part, signs, value in parts:
-                yield from _from(network, index + 1, {**known, index: value}, part, (*pattern, *signs))
+            for part, signs, value in islice(parts, share[0], None, share[1]):
+                yield from _from(network, index + 1, {**known, index: value}, part, (*pattern, *signs), (0, 1))
             return
         known[index] = apply(node, GERM, known)
-    yield Part(domain, pattern, known[len(network.nodes) - 1])
+    if share[0] == 0:
+        yield Part(domain, pattern, known[len(network.nodes) - 1])
 
 
 def _neurons(source: Germ, domain: Any) -> Iterator[tuple[Any, Pattern, Germ]]:

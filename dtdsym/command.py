@@ -1,0 +1,103 @@
+"""What all command lines share: the options that say which network is meant, workers, and how a command ends."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from dtdsym._version import __version__
+from dtdsym.errors import DtdsymError, InputError
+from dtdsym.network.load import load
+from dtdsym.network.network import Network
+
+COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 2, 3, 130
+
+
+def command_line(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """The parser of `python -m dtdsym.NAME`, with the options that say which network is meant."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m dtdsym.{name}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("network", metavar="NET", help=".pt2 (torch.export), .onnx, .safetensors or .pt (nn.Sequential, state_dict)")
+    add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
+    add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
+    add("--version", action="version", version=f"dtdsym {__version__}")
+    return parser
+
+
+def network_of(options: argparse.Namespace) -> Network:
+    """The network that the options name. Raises DtdsymError."""
+    text = options.input_shape
+    try:
+        shape = None if text is None else tuple(int(number) for number in text.split(","))
+    except ValueError as err:
+        raise InputError(f"--input-shape {text!r}: give whole numbers with commas between, as in 1,28,28") from err
+    return load(options.network, layers=options.layers, input_shape=shape)
+
+
+def whole_number(text: str, option: str, word: str) -> int | str:
+    """A number, or the word that may stand for it."""
+    if text == word:
+        return text
+    try:
+        return int(text)
+    except ValueError as err:
+        raise InputError(f"{option} {text!r}: give a whole number, or {word}") from err
+
+
+def check_writable(path: str | None) -> None:
+    """Find out before the work, not after it, that its result cannot be written."""
+    if path is not None and path != "-":
+        with Path(path).open("a"):
+            pass
+
+
+def ended(work: Callable[[], int], kept: str | None = None) -> int:
+    """The exit status of the work; one line on standard error where it cannot run. kept: where finished work is."""
+    try:
+        return work()
+    except DtdsymError as err:
+        return fail(str(err))
+    except OSError as err:
+        return fail(f"{err.filename or 'the system'}: {err.strerror or err}")
+    except KeyboardInterrupt:
+        print("dtdsym: interrupted" + (f"; {kept} is kept" if kept else ""), file=sys.stderr)
+        return INTERRUPTED
+
+
+def fail(line: str) -> int:
+    """Say in one line why it could not run."""
+    print(f"dtdsym: {' '.join(line.split())}", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Executor | None]:
+    """Worker processes, started afresh: a fork would inherit torch's threads in an unknown state.
+
+    Each, this one too, computes with one thread: on a busy machine torch's threads wait for each other, and chunks
+    of this size then take many times longer; --jobs is the way to use more cores."""
+    if jobs < 1:
+        raise InputError(f"--jobs {jobs}: give at least 1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        if jobs == 1:
+            yield None
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)

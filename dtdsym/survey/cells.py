@@ -1,0 +1,94 @@
+"""How many open cells a network has: counted in shares, by workers, without ever holding the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from dtdsym.geometry.arrangement import Box, domain_of, exact_box
+from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.chart import chart_of
+from dtdsym.geometry.subdivision import subdivided
+from dtdsym.network.network import Network
+from dtdsym.survey.journal import Journal
+
+SHARES = 64
+"""Parts of the work, whoever does them: a killed count loses those that were under way."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    network: Network
+    points: tuple[tuple[Fraction, ...], ...] | None
+    box: tuple[tuple[Fraction, Fraction], ...] | None
+    budget: Budget
+
+    def count(self, share: int) -> int:
+        """Cells of one share."""
+        chart = chart_of(self.points, self.network.sizes[0])
+        meter = self.budget.start()
+        found = 0
+        domain = domain_of(chart.dimension, self.box, meter.tick)
+        for _ in subdivided(self.network, chart.forms(), domain, (share, SHARES)):
+            meter.enter_cell()
+            found += 1
+        return found
+
+
+def count_cells(
+    network: Network,
+    *,
+    box: Box | None = None,
+    points: Sequence[Any] | None = None,
+    logit: int | None = None,
+    budget: Budget | None = None,
+    executor: Executor | None = None,
+    journal: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """The number of open cells that `arrangement` would list for the same arguments; memory stays bounded.
+
+    budget: for each of SHARES parts of the work. executor: does them in parallel. journal: file that finished parts are
+    written to, and read from by a count that goes on. progress: told how many parts of all are done.
+    Raises BudgetSpent, InputError."""
+    function = network if logit is None else network.logit(logit)
+    chart = chart_of(points, network.sizes[0])
+    bounds = None if box is None else exact_box(box, chart.dimension)
+    job = _Job(function, chart.points if points is not None else None, bounds, budget or Budget())
+    kept = None if journal is None else Journal(journal, _identity(job))
+    known = {} if kept is None else {share: int(data["cells"]) for share, data in kept.finished.items()}
+    total, done = sum(known.values()), len(known)
+    for share, cells in _counted(job, [n for n in range(SHARES) if n not in known], executor):
+        if kept is not None:
+            kept.write(share, {"cells": cells})
+        total, done = total + cells, done + 1
+        if progress is not None:
+            progress(done, SHARES)
+    return total
+
+
+def _counted(job: _Job, shares: list[int], executor: Executor | None) -> Iterator[tuple[int, int]]:
+    if executor is None:
+        yield from ((share, job.count(share)) for share in shares)
+        return
+    futures = {executor.submit(job.count, share): share for share in shares}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _identity(job: _Job) -> dict[str, Any]:
+    """What a journal must agree on to be this count's."""
+    return {
+        "count": "cells",
+        "function_sha256": job.network.sha256,
+        "points": None if job.points is None else [[str(entry) for entry in point] for point in job.points],
+        "box": None if job.box is None else [[str(bound) for bound in side] for side in job.box],
+        "shares": SHARES,
+    }
