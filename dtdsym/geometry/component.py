@@ -11,9 +11,10 @@ import numpy as np
 
 from dtdsym.errors import OnHinge
 from dtdsym.geometry.budget import Budget, Meter
-from dtdsym.geometry.cell import Cell, Pattern
+from dtdsym.geometry.cell import Cell, Pattern, cell_at
 from dtdsym.geometry.regularity import Irregular, regularity
 from dtdsym.geometry.search import Search, cells_from
+from dtdsym.network.fused import fused
 from dtdsym.network.slice import Slice
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class Component:
     """The component of {regular p : grad F_l(p) = grad F_l(x)} that holds x. Open; taken in all of R^d.
 
-    `cells` and `graph` list it whole; what was found for one question serves the next.
+    `cells` and `graph` list it whole; what was found for one question serves the next. Questions are answered on
+    `fused`, the same function with fewer choices.
     Raises OnHinge if F_l is not differentiable at x.
     """
 
@@ -44,16 +46,28 @@ class Component:
         return self.cell.gradient
 
     @cached_property
+    def fused(self) -> Slice:
+        """F_l with its ReLUs taken into its max-pools, so that choices that nothing depends on divide no cell."""
+        return fused(self.function)
+
+    @cached_property
     def search(self) -> Search:
-        """The search through the region's cells, as far as it has come."""
+        """The search through the region's cells, those of `fused`, as far as it has come."""
+        if self.fused is self.function:
+            return self.listing
+        return cells_from(self.fused, cell_at(self.fused, self.x), self.cell.gradient)
+
+    @cached_property
+    def listing(self) -> Search:
+        """The search through the cells of F_l itself."""
         return cells_from(self.function, self.cell, self.cell.gradient)
 
     def complete(self) -> Search:
-        """The search, grown until every cell of the region is listed. Raises BudgetSpent."""
+        """The cells of F_l itself, grown until every cell of the region is listed. Raises BudgetSpent."""
         meter: Meter = self.budget.start()
-        while not self.search.exhausted:
-            self.search.grow(meter)
-        return self.search
+        while not self.listing.exhausted:
+            self.listing.grow(meter)
+        return self.listing
 
     @property
     def cells(self) -> Mapping[Pattern, Cell]:
@@ -67,7 +81,7 @@ class Component:
 
         graph = networkx.Graph()
         graph.add_nodes_from(self.cells)
-        for crossing in self.search.crossings:
-            if crossing.target in self.search.cells:
+        for crossing in self.listing.crossings:
+            if crossing.target in self.listing.cells:
                 graph.add_edge(crossing.origin, crossing.target)
         return graph

@@ -16,7 +16,7 @@ import numpy as np
 from dtdsym.arithmetic.rational import vector
 from dtdsym.errors import BudgetSpent
 from dtdsym.geometry.budget import Budget, Meter
-from dtdsym.geometry.cell import Pattern
+from dtdsym.geometry.cell import Pattern, cell_at
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.regularity import Irregular, Regular, regularity
 from dtdsym.geometry.search import Crossing, Search, cells_from, cones_at
@@ -43,7 +43,8 @@ class Place:
 
     pattern, gradient: of the region at x. regularity: of the other point; None where it was not needed. path: facet
     crossings that lead from x's cell to a cell whose closure holds the point. cells: the complete list of one
-    search, where the verdict rests on exhaustion. reason: one line for people.
+    search, where the verdict rests on exhaustion; both in patterns of dtdsym.network.fused, the same function with
+    its ReLUs taken into its max-pools. reason: one line for people.
     """
 
     name: str
@@ -132,9 +133,10 @@ class _Question:
         return self._apart(verdict, tuple(around.cells), "all cells around the point were searched")
 
     def _around(self, verdict: Regular | Irregular) -> Search:
+        function = self.home.fused
         if isinstance(verdict, Regular):
-            return cells_from(self.home.function, verdict.cell, verdict.gradient)
-        return cones_at(self.home.function, self.other)
+            return cells_from(function, cell_at(function, self.other), verdict.gradient)
+        return cones_at(function, self.other)
 
     def _ruled_out(self, around: Search) -> bool:
         """Whether what surrounds the point is known completely and never met the region.
@@ -144,7 +146,7 @@ class _Question:
         if not around.exhausted:
             return False
         if around.keep is not None:
-            return self.home.cell.pattern not in around.cells
+            return self.home.search.first.pattern not in around.cells
         return all(cone.gradient != self.home.gradient for cone in around.cells.values())
 
     def _reached(self, home: Search, patterns: list[Pattern]) -> Pattern | None:
