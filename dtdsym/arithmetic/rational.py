@@ -138,6 +138,18 @@ def fractions(value: np.ndarray) -> tuple[Fraction, ...]:
     return tuple(Fraction(int(q.p), int(q.q)) for q in value)
 
 
+def text(value: Fraction) -> str:
+    """"p/q", or "p" for a whole number, exact however long it is: Python's own str stops at 4,300 digits."""
+    numerator = str(fmpz(value.numerator))
+    return numerator if value.denominator == 1 else f"{numerator}/{fmpz(value.denominator)}"
+
+
+def from_text(written: str) -> Fraction:
+    """The number that `text` wrote."""
+    numerator, _, denominator = written.partition("/")
+    return Fraction(int(fmpz(numerator)), int(fmpz(denominator or "1")))
+
+
 def exact_floats(numbers: Any, *, name: str) -> np.ndarray:
     """float64 array equal to these numbers, exactly. Raises NotExact where float64 cannot hold one of them."""
     array = np.asarray(numbers, dtype=object)

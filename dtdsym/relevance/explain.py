@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
+from dtdsym.arithmetic.rational import RATIONAL, fractions, nearest_float, vector
 from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.errors import ShapeMismatch
 from dtdsym.network.evaluate import evaluate
@@ -20,6 +20,7 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import propagate
 
 ENTRIES = 2**17  # numbers of a node's value, of a part of the batch: what stays in a processor's cache is twice as fast
+SHOWN = 8  # entries
 DEVICE_ENTRIES = 2**26  # on other devices, where large parts are
 
 
@@ -41,6 +42,11 @@ class Explanation(tuple[Fraction, ...]):
         network, point, rule = self._asked
         values = evaluate(network, RATIONAL, {0: point})
         return ledger_of(propagate(network, RATIONAL, values, rule, ledger=True), values)
+
+    def __repr__(self) -> str:
+        """Rounded: exact entries may have thousands of digits, more than Python prints."""
+        shown = ", ".join(f"{nearest_float(entry):.6g}" for entry in self[:SHOWN])
+        return f"Explanation({shown}{', ...' if len(self) > SHOWN else ''}: {len(self)} exact Fractions)"
 
     def __reduce__(self) -> Any:
         return Explanation, (tuple(self), *self._asked)

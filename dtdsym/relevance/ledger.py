@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.arithmetic.rational import fractions, nearest_float
+from dtdsym.arithmetic.rational import fractions, nearest_float, text
 from dtdsym.network.network import Network
 from dtdsym.relevance.train_free import Relevances
 
@@ -34,6 +34,10 @@ class Row:
     cause: str
     amount: Fraction
 
+    def __repr__(self) -> str:
+        place = f"layer {self.layer}" if self.layer is not None else self.kind
+        return f"Row({place} {self.name!r}, {self.cause}, {nearest_float(self.amount):.6g})"
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -58,6 +62,11 @@ class Ledger:
     def __str__(self) -> str:
         return "\n".join(self.sentences())
 
+    def __repr__(self) -> str:
+        """Rounded: exact entries may have thousands of digits."""
+        received, whole = nearest_float(self.relevance), nearest_float(self.output)
+        return f"Ledger(inputs receive {received:.6g} of {whole:.6g}, {len(self.rows)} rows)"
+
     def sentences(self) -> Iterator[str]:
         """The ledger in plain words."""
         share = f", {_percent(self.relevance, self.output)}" if self.output else ""
@@ -69,16 +78,16 @@ class Ledger:
     def to_json(self) -> dict[str, Any]:
         """Exact rationals as "p/q" beside floats for reading."""
         return {
-            "output": str(self.output),
-            "relevance": str(self.relevance),
-            "lost": str(self.lost),
+            "output": text(self.output),
+            "relevance": text(self.relevance),
+            "lost": text(self.lost),
             "rows": [
                 {
                     "layer": row.layer,
                     "name": row.name,
                     "kind": row.kind,
                     "cause": row.cause,
-                    "amount": str(row.amount),
+                    "amount": text(row.amount),
                     "float": nearest_float(row.amount),
                 }
                 for row in self.rows

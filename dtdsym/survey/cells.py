@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from dtdsym.arithmetic.rational import text
 from dtdsym.geometry.arrangement import Box, domain_of, exact_box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.chart import chart_of
@@ -88,7 +89,7 @@ def _identity(job: _Job) -> dict[str, Any]:
     return {
         "count": "cells",
         "function_sha256": job.network.sha256,
-        "points": None if job.points is None else [[str(entry) for entry in point] for point in job.points],
-        "box": None if job.box is None else [[str(bound) for bound in side] for side in job.box],
+        "points": None if job.points is None else [[text(entry) for entry in point] for point in job.points],
+        "box": None if job.box is None else [[text(bound) for bound in side] for side in job.box],
         "shares": SHARES,
     }

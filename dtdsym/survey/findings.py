@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dtdsym.arithmetic.rational import nearest_float
+from dtdsym.arithmetic.rational import nearest_float, text
 from dtdsym.geometry.placement import VIOLATIONS
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
@@ -57,7 +57,7 @@ class RootRow:
             "places": dict(tally.places),
             **{name: getattr(tally, name) for name in counts},
             "taylor_residual": {
-                "max": str(rest.maximum),
+                "max": text(rest.maximum),
                 "max_float": nearest_float(rest.maximum),
                 "max_input": rest.input,
                 "max_neuron": rest.neuron,

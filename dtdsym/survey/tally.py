@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dtdsym.arithmetic.rational import from_text, text
 from dtdsym.geometry.placement import PLACES
 
 BIN = math.log(1.01)
@@ -108,7 +109,7 @@ class Tally:
             "decided_by": self.decided_by,
             "seconds": self.seconds,
             "residuals": {
-                "maximum": str(rest.maximum),
+                "maximum": text(rest.maximum),
                 "input": rest.input,
                 "neuron": rest.neuron,
                 "zero": rest.zero,
@@ -121,7 +122,7 @@ class Tally:
         """What `to_json` wrote."""
         rest = data["residuals"]
         residuals = Residuals(
-            Fraction(rest["maximum"]),
+            from_text(rest["maximum"]),
             rest["input"],
             rest["neuron"],
             rest["zero"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from fractions import Fraction
 
@@ -12,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dtdsym
-from dtdsym.arithmetic.rational import RATIONAL, fractions
+from dtdsym.arithmetic.rational import RATIONAL, fractions, from_text, text
 from dtdsym.network.builder import Builder
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import sequential
 from dtdsym.relevance.composite import WAYS, parse
+from dtdsym.relevance.explain import Explanation
 from dtdsym.relevance.ledger import CAUSES, Ledger, Row, ledger_of
 from dtdsym.relevance.rule import families
 from dtdsym.relevance.train_free import propagate
+from dtdsym.survey.tally import Tally
 
 RULES = [name if family.defaults is not None or not family.parameters else f"{name}:-1:2"
          for name, family in families().items()]  # fmt: skip
@@ -204,6 +207,22 @@ def test_json_is_exact_beside_floats():
     assert written["rows"] == [
         {"layer": 1, "name": "layer 1", "kind": "linear", "cause": "epsilon", "amount": "3/10", "float": 0.3}
     ]
+
+
+def test_numbers_too_long_for_pythons_own_text_are_written_exactly():
+    """Deep networks have shares of more than 4,300 digits, where str(Fraction) raises ValueError."""
+    long = Fraction(3**20_000, 7**9_000)
+    made = Ledger(2 * long, long, (Row(1, "conv", "conv", "epsilon", long),))
+    written = json.loads(json.dumps(made.to_json()))
+    assert from_text(written["lost"]) == from_text(written["rows"][0]["amount"]) == long
+    assert from_text(text(-long)) == -long
+    assert text(Fraction(-7)) == "-7"
+    tally = Tally()
+    tally.residuals.maximum = long
+    assert Tally.from_json(json.loads(json.dumps(tally.to_json()))).residuals.maximum == long
+    explanation = Explanation([long] * 9, one_layer([1], 0), None, parse("lrp0"))
+    for shown in (repr(made), str(made), repr(made.rows), repr(explanation), str(explanation)):
+        assert len(shown) < 400
 
 
 @settings(max_examples=20)
