@@ -8,6 +8,7 @@ from importlib import import_module
 
 COMMANDS = {
     "verify": "audit the Taylor root points behind explanations of a network",
+    "regions": "list, count and draw the linear regions of a network",
     "export": "write a network as .onnx, .pt or .safetensors, and check that it is the same function",
 }
 _USAGE = "usage: dtdsym COMMAND ...\n\n" + "".join(f"  dtdsym {name:<10} {what}\n" for name, what in COMMANDS.items())

@@ -139,7 +139,7 @@ def fractions(value: np.ndarray) -> tuple[Fraction, ...]:
 
 
 def text(value: Fraction) -> str:
-    """"p/q", or "p" for a whole number, exact however long it is: Python's own str stops at 4,300 digits."""
+    """ "p/q", or "p" for a whole number, exact however long it is: Python's own str stops at 4,300 digits."""
     numerator = str(fmpz(value.numerator))
     return numerator if value.denominator == 1 else f"{numerator}/{fmpz(value.denominator)}"
 

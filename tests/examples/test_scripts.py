@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import figure1
 import pytest
 
 
@@ -26,3 +27,13 @@ def test_the_readmes_picture_is_drawn(repository, tmp_path):
     pytest.importorskip("matplotlib")
     run(repository, "examples/audit_picture.py", str(tmp_path / "audit.png"))
     assert (tmp_path / "audit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_figure_1_is_drawn_from_exact_geometry_as_shipped(repository, tmp_path):
+    """The same network gives the same bytes; with non-positive biases the origin is never in the input's region."""
+    run(repository, "examples/figure1.py", str(tmp_path / "figure1.svg"))
+    assert (tmp_path / "figure1.svg").read_bytes() == (repository / "examples" / "figure1.svg").read_bytes()
+    network = figure1.network(non_positive=True)
+    assert network(figure1.INPUT)[0] > 0
+    places = {place for rule, place, _ in figure1.root_points(network) if rule == "LRP-0"}
+    assert places == {"outside"}
