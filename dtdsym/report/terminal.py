@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from typing import Literal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -112,24 +113,24 @@ def _sentences(row: RootRow) -> Iterator[str]:
         yield f"The Taylor identity is off by up to {nearest_float(tally.residuals.maximum):.4g}."
 
 
-def _places(found: Findings) -> Table:
+def _places(found: Findings) -> _Columns:
     shown = [name for name in MEANINGS if any(row.tally.places[name] for row in found.rows)]
-    table = _table("Where the root points lie", "rule", "layer", "roots", *(SHORT[name] for name in shown))
+    headers = ("rule", "layer", "roots", *(SHORT[name] for name in shown))
+    rows = []
     for row in found.rows:
         counts = (f"{row.tally.places[name]:,}" for name in shown)
-        table.add_row(over_lines(row.rule.label), str(row.layer), f"{row.tally.total:,}", *counts)
-    return table
+        rows.append((over_lines(row.rule.label), str(row.layer), f"{row.tally.total:,}", *counts))
+    return _Columns("Where the root points lie", headers, tuple(rows))
 
 
-def _facts(found: Findings) -> Table:
-    table = _table(
-        "What holds at the root points", "rule", "layer", "equal gradient", "inputs, all equal",
-        "equal output", "zero output", "in domain", "residual max", "median",
-    )  # fmt: skip
+def _facts(found: Findings) -> _Columns:
+    headers = ("rule", "layer", "equal gradient", "inputs, all equal", "equal output", "zero output", "in domain",
+               "residual max", "median")  # fmt: skip
+    rows = []
     for row in found.rows:
         tally, total = row.tally, row.tally.total
         counted = (tally.equal_output, tally.zero_relevance, tally.in_domain)
-        table.add_row(
+        rows.append((
             over_lines(row.rule.label),
             str(row.layer),
             _percent(tally.equal_gradient, total),
@@ -137,8 +138,8 @@ def _facts(found: Findings) -> Table:
             *(_percent(number, total) for number in counted),
             f"{nearest_float(tally.residuals.maximum):.4g}",
             f"{tally.residuals.median:.3g}",
-        )
-    return table
+        ))  # fmt: skip
+    return _Columns("What holds at the root points", headers, tuple(rows))
 
 
 def _inputs(row: RootRow) -> int:
@@ -176,19 +177,22 @@ def _asked(found: Findings) -> Iterator[RenderableType]:
 def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     network, settings = found.network, found.settings
     yield "network", f"{network.source}, {'-'.join(map(str, network.widths))}, {network.parameters:,} parameters"
-    yield "sha256", network.file_sha256 or network.sha256
+    yield "sha256 of f", network.sha256
+    if network.file_sha256:
+        yield "of the file", network.file_sha256
     yield "inputs", f"{found.inputs.audited:,} audited of {found.inputs.count:,} ({found.source}); {_left_out(found)}"
     logit = "each input's largest output" if settings.logit is None else str(settings.logit)
     yield "explained", f"logit {logit}, above {settings.min_logit:g}" if settings.logit is not None else logit
-    yield "roots", f"{settings.root} roots; domain {settings.domain.name}" + _seed(found)
+    outside = found.inputs.outside_domain
+    left_domain = f"; {outside:,} of the inputs lie outside the domain" if outside else ""
+    yield "roots", f"{settings.root} roots; domain {settings.domain.name}{left_domain}" + _seed(found)
     budget = settings.budget
     bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
     yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"
     by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in ("enclosure", "rational")}
-    yield (
-        "decided",
-        f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals",
-    )
+    told = f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals"
+    left = sum(row.tally.places["undecided"] for row in found.rows)
+    yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
     yield "time", f"{found.seconds:.2f} s"
 
 
@@ -206,13 +210,41 @@ def _left_out(found: Findings) -> str:
     return "; ".join(reasons + bent) or "none left out"
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
-    for number, column in enumerate(columns):
-        first = number == 0
-        justify: Literal["left", "right"] = "left" if first else "right"
-        table.add_column(column, justify=justify, no_wrap=first, overflow="fold", vertical="bottom")
-    return table
+@dataclass(frozen=True)
+class _Columns:
+    """A table whose numbers and words are never broken: what does not fit beside the first `keys` columns goes on in a
+    further table below, which repeats them."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    keys: int = 2
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = list(range(self.keys, len(self.headers)))
+        while columns:
+            shown = list(range(self.keys))
+            while columns and (len(shown) == self.keys or self._width([*shown, columns[0]]) <= options.max_width):
+                shown.append(columns.pop(0))
+            yield self._table(shown, self.title if shown[self.keys] == self.keys else "")
+
+    def _width(self, shown: Sequence[int]) -> int:
+        """Of a table of these columns, each two wider than its longest line."""
+        return sum(2 + max(len(line) for text in self._texts(column) for line in text.split("\n")) for column in shown)
+
+    def _texts(self, column: int) -> list[str]:
+        return [self.headers[column].replace(" ", "\n"), *(row[column] for row in self.rows)]
+
+    def _table(self, shown: Sequence[int], title: str) -> Table:
+        table = Table(
+            title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1)
+        )
+        for column in shown:
+            justify: Literal["left", "right"] = "right" if column else "left"
+            table.add_column(self._texts(column)[0], justify=justify, no_wrap=True, vertical="bottom")
+        for row in self.rows:
+            table.add_row(*(row[column] for column in shown))
+        return table
 
 
 def _share(part: int, total: int) -> str:

@@ -35,19 +35,20 @@ class Chunk:
     audited: int
     below_min_logit: int
     on_hinge: int
+    outside_domain: int
     tallies: list[Tally]
 
     @property
     def counts(self) -> dict[str, int]:
         """How the inputs fared."""
-        names = ("count", "audited", "below_min_logit", "on_hinge")
+        names = ("count", "audited", "below_min_logit", "on_hinge", "outside_domain")
         return {name: getattr(self, name) for name in names}
 
 
 def audit_chunk(network: Network, settings: Settings, points: np.ndarray, rejected: int, first: int) -> Chunk:
     """Audit inputs (k, in), float64 and exact; `first` is the number of the first. `rejected` draws came before."""
     tallies = [Tally() for _ in settings.rules for _ in settings.layers]
-    chunk = Chunk(len(points) + rejected, 0, rejected, 0, tallies)
+    chunk = Chunk(len(points) + rejected, 0, rejected, 0, settings.domain.outside(points), tallies)
     for logit, numbers in _by_logit(network, settings, points):
         _Group(network.logit(logit), settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
     return chunk

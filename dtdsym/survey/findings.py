@@ -19,12 +19,14 @@ from dtdsym.survey.tally import Tally
 
 @dataclass
 class InputCounts:
-    """count: inputs looked at; of these audited, not above the least logit, or on a hinge (without a gradient)."""
+    """count: inputs looked at; of these audited, not above the least logit, or on a hinge (without a gradient).
+    outside_domain: of all, those outside the domain that was named."""
 
     count: int = 0
     audited: int = 0
     below_min_logit: int = 0
     on_hinge: int = 0
+    outside_domain: int = 0
 
     def merge(self, other: Mapping[str, int]) -> None:
         """Add another's counts."""

@@ -225,9 +225,26 @@ def _rows(array: np.ndarray, network: Network, source: str) -> GivenInputs:
     size = network.sizes[0]
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise InputError(f"{source}: numbers of type {array.dtype}; give floats of at most 64 bits, or integers")
-    if array.ndim < 2 or array.shape[0] == 0 or int(np.prod(array.shape[1:])) != size:
-        raise InputError(
-            f"{source}: shape {tuple(array.shape)}; this network needs (n, {size}) with n >= 1: one input a row, "
-            f"of {size} numbers"
-        )
+    rows = array.ndim >= 2 and array.shape[0] > 0 and int(np.prod(array.shape[1:])) == size
+    if not rows or not _laid_out(array.shape[1:], network.input_shape):
+        raise InputError(f"{source}: shape {tuple(array.shape)}; {_expected(array.shape, network.input_shape)}")
     return GivenInputs(array.reshape(len(array), size), source)
+
+
+def _laid_out(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether one input of this shape has its numbers where the network expects them, whatever sides of 1 are left out
+    or added; a flat row is taken as it stands, and so is anything where the network itself is flat."""
+    without = [tuple(side for side in sides if side != 1) for sides in (shape, expected)]
+    return len(shape) == 1 or len(expected) == 1 or without[0] == without[1]
+
+
+def _expected(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What the network needs, and what may have gone wrong."""
+    size = int(np.prod(expected))
+    whole = "" if len(expected) == 1 else f" or {('n', *expected)}".replace("'", "")
+    hint = ""
+    if tuple(shape) == expected:
+        hint = "; this is one input without a batch dimension: add one, array[None]"
+    elif len(expected) > 1 and tuple(shape[1:]) == (*expected[1:], expected[0]):
+        hint = "; its channels come last: np.moveaxis(array, -1, 1) puts them first"
+    return f"this network needs (n, {size}){whole} with n >= 1: one input a row, of {size} numbers{hint}"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -34,6 +36,21 @@ class Domain:
             case ["box", low, high]:
                 return Domain(text, *_bounds(text, low, high))
         raise InputError(f"domain {text!r}: expected nonnegative, real, or box:LO:HI, for example box:0:1")
+
+    def outside(self, points: np.ndarray) -> int:
+        """How many inputs (n, in), exact floats, lie outside."""
+        wrong = np.zeros(points.shape, dtype=bool)
+        if self.low is not None:
+            wrong |= points < _up(self.low)
+        if self.high is not None:
+            wrong |= points > -_up(-self.high)
+        return int(wrong.any(axis=1).sum())
+
+
+def _up(bound: Fraction) -> float:
+    """The least float that is not below the bound."""
+    near = float(bound)
+    return math.nextafter(near, math.inf) if Fraction(near) < bound else near
 
 
 def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:

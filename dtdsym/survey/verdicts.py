@@ -117,7 +117,8 @@ def count(verdicts: Verdicts, tally: Tally, ask: Ask, hinges: np.ndarray, number
     for index, name in enumerate(PLACES):
         tally.places[name] += int((place[kept] == index).sum())
     tally.decided_by["enclosure"] += int((verdicts.place[kept] != OPEN).sum())
-    tally.decided_by["rational"] += int((verdicts.place[kept] == OPEN).sum())
+    left = verdicts.place[kept] == OPEN
+    tally.decided_by["rational"] += int((left & (place[kept] != PLACES.index("undecided"))).sum())
     _count_facts(verdicts, place, asked, kept, tally)
     _count_inputs(place[kept], tally)
     _count_residuals(verdicts, asked, kept, tally)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from io import StringIO
 
 import pytest
@@ -70,3 +71,33 @@ def test_reports_display_themselves_in_notebooks():
 def test_where_nothing_was_audited_it_says_why():
     report = audit(sequential(([[1, 2]], [0])), [[-1, -1]], rules=["zplus"])
     assert "No input was audited: 1 left out because their logit is not above 0" in " ".join(text(report, 100).split())
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 200])
+def test_no_number_and_no_header_is_broken(width):
+    """What does not fit goes into a table below, under the same rules."""
+    report = made_up(**{name: 111_111 * number for number, name in enumerate(PLACES, start=1)})
+    for row in report.rows:
+        row.tally.residuals.maximum = Fraction(7812, 10**7)
+    shown = text(report, width)
+    cells = [word for line in shown.split("Where the root points lie")[1].splitlines() for word in line.split()]
+    for number in range(1, len(PLACES) + 1):
+        assert f"{111_111 * number:,}" in cells
+    assert cells.count("0.0007812") == 2
+    for header in ("gradient", "residual", "undecided", "elsewhere"):
+        assert header in cells
+    assert "…" not in shown
+
+
+def test_what_the_budget_left_open_is_not_called_decided():
+    report = made_up(undecided=7, outside=3)
+    report.rows[1].tally.decided_by.update(enclosure=2, rational=1)
+    words = " ".join(text(report, 100).split())
+    assert "2 places by enclosures with proven bounds, 1 by exact rationals; 7 not, within the budget" in words
+
+
+def test_inputs_outside_the_domain_are_told():
+    report = made_up(outside=3)
+    report.inputs.outside_domain = 4
+    assert "domain nonnegative; 4 of the inputs lie outside the domain" in " ".join(text(report, 100).split())
+    assert report.to_json()["inputs"]["outside_domain"] == 4

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dtdsym.errors import InputError
+from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
 from dtdsym.survey.inputs import SampledInputs, as_inputs, read_inputs
 from dtdsym.survey.settings import Domain
@@ -151,3 +152,37 @@ def test_where_no_draw_is_above_the_message_says_what_was_tried():
 def test_unknown_domains_are_refused(text):
     with pytest.raises(InputError, match="domain"):
         Domain.parse(text)
+
+
+def images(channels=3):
+    """A network that takes (channels, 5, 4)."""
+    builder = Builder((channels, 5, 4))
+    made = builder.linear(builder.reshape(builder.input, (channels * 20,)), np.ones((1, channels * 20)), None)
+    return builder.network(made)
+
+
+def test_images_must_be_laid_out_as_the_network_takes_them():
+    """Numbers in another order would be another input, audited without a word."""
+    for shape in ((2, 3, 5, 4), (2, 60)):
+        assert as_inputs(np.zeros(shape), images()).count == 2
+    for shape in ((2, 1, 5, 4), (2, 5, 4), (2, 20)):
+        assert as_inputs(np.zeros(shape), images(1)).count == 2
+    for shape, hint in {
+        (2, 5, 4, 3): r"its channels come last: np.moveaxis\(array, -1, 1\) puts them first",
+        (2, 5, 3, 4): r"needs \(n, 60\) or \(n, 3, 5, 4\)",
+        (3, 5, 4): r"one input without a batch dimension: add one, array\[None\]",
+    }.items():
+        with pytest.raises(InputError, match=hint) as caught:
+            as_inputs(np.zeros(shape), images())
+        assert "\n" not in str(caught.value)
+
+
+def test_a_domain_knows_what_lies_outside_exactly():
+    points = np.array([[0.0, 1.0], [-(2.0**-1074), 1.0], [0.5, 1 / 3], [0.1, 0.3]])
+    assert Domain.parse("nonnegative").outside(points) == 1
+    assert Domain.parse("real").outside(points) == 0
+    assert Domain.parse("box:0:1").outside(points) == 1
+    third = float(Fraction(1, 3))  # below 1/3
+    assert third < Fraction(1, 3)
+    assert Domain.parse("box:1/3:2").outside(np.array([[third], [np.nextafter(third, 1)]])) == 1
+    assert Domain.parse("box:0:1/3").outside(np.array([[third], [np.nextafter(third, 1)]])) == 1
