@@ -57,10 +57,13 @@ def whole_number(text: str, option: str, word: str) -> int | str:
 
 
 def check_writable(path: str | None) -> None:
-    """Find out before the work, not after it, that its result cannot be written."""
+    """Find out before the work, not after it, that its result cannot be written. Leaves no empty file behind."""
     if path is not None and path != "-":
+        new = not Path(path).exists()
         with Path(path).open("a"):
             pass
+        if new:
+            Path(path).unlink()
 
 
 def ended(work: Callable[[], int], kept: str | None = None) -> int:

@@ -28,6 +28,7 @@ from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
 from dtdsym.survey.settings import Settings
 
 VIOLATED = 1
+SAMPLES = 100
 MOST_COMPARED = 64  # rows of an explanation that are looked at to name it
 DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
 
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it (fold), or a layer")
     add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
-    add("--samples", metavar="N", type=int, default=100, help="inputs to sample where no file is given (100)")
+    add("--samples", metavar="N", type=int, help="inputs to sample where no file is given (100)")
     add("--seed", metavar="S", type=int, default=0, help="of the samples (0)")
     add(
         "--domain",
@@ -105,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> Report:
+    if options.ledger < 0:
+        raise InputError(f"--ledger {options.ledger}: give 0 or more")
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
     asked = _asked(options)
@@ -113,6 +116,9 @@ def _run(options: argparse.Namespace) -> Report:
     relevance = _relevance(options, network, inputs)
     for path in (options.json, options.heatmap):
         check_writable(path)
+    compared = None if relevance is None else _compared(network, inputs, relevance, settings)
+    if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
+        _draw(network, inputs, settings, options.heatmap)
     with workers(options.jobs) as executor, _progress(options.quiet) as progress:
         report = audit(
             network,
@@ -123,18 +129,15 @@ def _run(options: argparse.Namespace) -> Report:
             journal=options.resume,
             progress=progress,
         )
-    if relevance is not None:
-        report.compared = _compared(network, inputs, relevance, settings)
+    report.compared = compared
     _show(report, options)
-    if options.heatmap:
-        _draw(network, inputs, settings, options.heatmap)
     return report
 
 
 def _asked(options: argparse.Namespace) -> dict[str, Any]:
     least, layer = options.min_logit, options.layer
     return {
-        "rules": options.rule or DEFAULT_RULES,
+        "rules": list(dict.fromkeys(options.rule or DEFAULT_RULES)),
         "logit": whole_number(options.logit, "--logit", "argmax"),
         "layers": "all" if layer == "all" else [whole_number(n, "--layer", "all") for n in layer.split(",")],
         "root": options.root,
@@ -147,10 +150,13 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
 
 def _inputs(options: argparse.Namespace, network: Network, settings: Settings) -> GivenInputs | SampledInputs:
     if options.input:
+        if options.samples is not None:
+            raise InputError("--samples draws inputs, and --input gives them: leave out one of the two")
         return read_inputs(options.input, network)
     if options.seed < 0:
         raise InputError(f"--seed {options.seed}: give a whole number from 0")
-    return SampledInputs(network, settings.domain, settings.logit, settings.min_logit, options.samples, options.seed)
+    samples = SAMPLES if options.samples is None else options.samples
+    return SampledInputs(network, settings.domain, settings.logit, settings.min_logit, samples, options.seed)
 
 
 def _relevance(
@@ -161,16 +167,19 @@ def _relevance(
         return None
     if not options.input:
         raise InputError("--compare needs --input: the inputs that were explained, in the same order")
-    relevance = read_inputs(options.compare, network)
+    relevance = read_inputs(options.compare, network, "relevance")
     if relevance.count != inputs.count:
-        raise InputError(f"--compare: {relevance.count} rows of relevance for {inputs.count} inputs; give one an input")
+        raise InputError(
+            f"{options.compare}: {relevance.count} rows of relevance for {inputs.count} inputs; give one an input"
+        )
     return relevance
 
 
 def _compared(
     network: Network, inputs: GivenInputs | SampledInputs, relevance: GivenInputs, settings: Settings
 ) -> Identification:
-    points, rows = inputs.batch(0, MOST_COMPARED).points, relevance.batch(0, MOST_COMPARED).points
+    points = inputs.batch(0, MOST_COMPARED).points
+    rows = relevance.batch(0, MOST_COMPARED).points.astype(relevance.rows.dtype)  # which says how they were rounded
     chosen = largest_outputs(network, points).tolist() if settings.logit is None else settings.logit
     named = [rule.label for rule in settings.rules]
     return identify(network, points, rows, chosen, rules=named)

@@ -134,6 +134,8 @@ BAD_OPTIONS = {
     "unknown domain": (["--domain", "cube"], "domain 'cube'"),
     "budget of nothing": (["--budget", "0"], "budget of 0.0 seconds"),
     "budget nan": (["--budget", "nan"], "budget of nan seconds"),
+    "a ledger of minus one": (["--ledger", "-1"], "--ledger -1: give 0 or more"),
+    "samples of given inputs": (["--input", "x.npy", "--samples", "3"], "leave out one of the two"),
     "no samples": (["--samples", "0"], "0 samples asked for"),
     "negative samples": (["--samples", "-3"], "-3 samples asked for"),
     "negative seed": (["--seed", "-1"], "--seed -1"),

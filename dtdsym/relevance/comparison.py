@@ -48,7 +48,26 @@ class Comparison:
             equal = self._confirmed(few.elsewhere(right))
         nearest = min(equal or [self._again(min(found, key=lambda match: match.error))], key=lambda match: match.error)
         gradient = max(part.from_gradient_x_input() for part in self._parts())
-        return Identification(tuple(equal), nearest, gradient, self.tolerance)
+        outcome = Identification(tuple(equal), nearest, gradient, self.tolerance)
+        return outcome if equal else self._in_proportion(outcome, [c for c in tried if not c.flaws])
+
+    def _in_proportion(self, none: Identification, tried: Sequence[Candidate]) -> Identification:
+        """The same, with the first candidate that is equal but for a factor for each input, if there is one."""
+        few = self._part(slice(SCREENED))
+        for candidate in tried:
+            for match in few.matches(candidate):
+                if match.seed == "f(x)" and few._scaled(match)[0] <= self.tolerance:
+                    errors, factors = zip(*(part._scaled(match) for part in self._parts()), strict=True)
+                    if max(errors) <= self.tolerance:
+                        return replace(none, proportional=match, factors=sum(factors, ()))
+        return none
+
+    def _scaled(self, match: Match) -> tuple[float, tuple[float, ...]]:
+        """How far the explanation is from the best multiples of a match, and the factors (one an input)."""
+        expected = self._made(match.candidate, self.logits)[match.seed]
+        sizes = (expected * expected).sum(1)
+        factors = (self.arrived * expected).sum(1) / sizes.masked_fill(sizes == 0, 1)
+        return difference(self.arrived, expected * factors[:, None]), tuple(factors.tolist())
 
     def matches(self, candidate: Candidate) -> Iterator[Match]:
         """The candidate from either seed; nothing if it is none for this network."""

@@ -50,9 +50,14 @@ class Match:
             yield self.candidate.hint
 
 
+FAR = 0.5
+"""A nearest candidate that differs by more, as a share of the largest entry, has nothing to do with the explanation."""
+
+
 @dataclass(frozen=True)
 class Identification:
     """matches: the candidates that are equal to rounding, the simplest first; nearest: the nearest one, equal or not.
+    proportional: where none is equal, one that is but for a factor for each input, and these factors.
 
     Candidates with a flaw, another logit or seed are only tried where none without matches.
     gradient_x_input: how far the array is from gradient x input. tolerance: what counted as rounding."""
@@ -61,6 +66,8 @@ class Identification:
     nearest: Match
     gradient_x_input: float
     tolerance: float
+    proportional: Match | None = None
+    factors: tuple[float, ...] = ()
 
     @property
     def is_gradient_x_input(self) -> bool:
@@ -75,9 +82,7 @@ class Identification:
         if self.is_gradient_x_input:
             yield f"This is gradient x input: no entry differs by more than {self.gradient_x_input:.1g} of the largest."
         if not self.matches:
-            off = f"up to {self.nearest.error:.2g} of the largest entry; {self.tolerance:g} would count as equal"
-            yield f"It equals none of the known explanations. The nearest is {self.nearest}: it differs by {off}."
-            yield "If a rule with other parameters was used, name it as a candidate; check inputs, logit and weights."
+            yield from self._none()
             return
         yield f"It equals {self.matches[0]}."
         if len(self.matches) > 1:
@@ -86,9 +91,25 @@ class Identification:
             yield f"On these inputs this is the same as {others}{more}."
         yield from dict.fromkeys(note for match in self.matches for note in match.notes())
 
+    def _none(self) -> Iterator[str]:
+        """What there is to say where nothing is equal."""
+        if self.proportional is not None:
+            low, high = min(self.factors), max(self.factors)
+            factor = f"{low:.6g}" if low == high else f"{low:.4g} to {high:.4g}, another one for each input"
+            yield f"It is proportional to {self.proportional}: multiplied by {factor}, as maps scaled for display are."
+            return
+        off = f"up to {self.nearest.error:.2g} of the largest entry; {self.tolerance:g} would count as equal"
+        if self.nearest.error > FAR:
+            yield f"It equals none of the known explanations, and none is near: the nearest differs by {off}."
+        else:
+            yield f"It equals none of the known explanations. The nearest is {self.nearest}: it differs by {off}."
+        yield "If a rule with other parameters was used, name it as a candidate; check inputs, logit and weights."
+
     def to_json(self) -> dict[str, Any]:
         """As in the JSON report."""
         return {
+            "proportional": None if self.proportional is None else self.proportional.to_json(),
+            "factors": list(self.factors),
             "matches": [match.to_json() for match in self.matches],
             "nearest": self.nearest.to_json(),
             "gradient_x_input": {"equal": self.is_gradient_x_input, "error": self.gradient_x_input},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -39,10 +39,11 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class GivenInputs:
-    """Rows (n, in) of an array, perhaps one that lies on disk; read batch by batch."""
+    """Rows (n, in) of an array, perhaps one that lies on disk; read batch by batch. what: the word for them."""
 
     rows: np.ndarray
     source: str
+    what: str = "inputs"
 
     @property
     def count(self) -> int:
@@ -57,9 +58,8 @@ class GivenInputs:
             raise InputError(f"{self.source}: an integer beyond 2^53 is not exactly a float; scale the inputs")
         if not np.isfinite(points).all():
             row, column = (int(n) for n in np.argwhere(~np.isfinite(points))[0])
-            raise InputError(
-                f"{self.source}: row {start + row}, column {column} is {points[row, column]}; inputs must be finite"
-            )
+            met = f"row {start + row}, column {column} is {points[row, column]}"
+            raise InputError(f"{self.source}: {met}; {self.what} must be finite")
         return Batch(points)
 
     def check(self) -> None:
@@ -156,8 +156,9 @@ def as_inputs(inputs: Any, network: Network) -> GivenInputs | SampledInputs:
     return given
 
 
-def read_inputs(path: str | Path, network: Network) -> GivenInputs:
-    """Inputs from a file: .npy (read from the disk as they are needed), .npz, .csv, or .pt with a tensor.
+def read_inputs(path: str | Path, network: Network, what: str = "inputs") -> GivenInputs:
+    """Inputs, or what has a number for each (`what` names it), from a file: .npy (read from the disk as they are
+    needed), .npz, .csv, or .pt with a tensor.
 
     Nothing in a file is executed. Raises InputError with one line."""
     name = str(path)
@@ -168,7 +169,7 @@ def read_inputs(path: str | Path, network: Network) -> GivenInputs:
         raise InputError(f"{name}: cannot be read as inputs ({reason}); {_FORMATS}") from err
     except InputError as err:
         raise InputError(f"{name}: {err}") from err
-    given = _rows(rows, network, name)
+    given = replace(_rows(rows, network, name), what=what)
     given.check()
     return given
 

@@ -291,9 +291,28 @@ def test_a_random_array_matches_nothing():
     assert not found.is_gradient_x_input
     assert found.nearest.error > 0.1
     first, second = found.sentences()
-    assert first.startswith("It equals none of the known explanations. The nearest is ")
-    assert f"it differs by up to {found.nearest.error:.2g} of the largest entry" in first
+    assert first.startswith("It equals none of the known explanations, and none is near: ")
+    assert f"the nearest differs by up to {found.nearest.error:.2g} of the largest entry" in first
     assert second
+
+
+@pytest.mark.parametrize("factors", [(-1.0, -1.0), (0.25, 3.0)])
+def test_maps_scaled_for_display_are_proportional_and_not_equal(factors):
+    network = from_module(conv_net(), images()[:1])
+    made = explain(network, images(), "zplus", TARGET)
+    found = identify(network, images(), made * torch.tensor(factors, dtype=torch.float64).view(2, 1, 1, 1), TARGET)
+    assert not found.matches
+    assert found.factors == pytest.approx(factors)
+    assert "zplus" in found.proportional.candidate.text
+    assert "It is proportional to " in told(found)
+    assert found.to_json()["proportional"]["composite"] == found.proportional.candidate.text
+    assert identify(network, images(), made, TARGET).proportional is None
+
+
+def test_noise_is_not_called_near():
+    network = from_module(conv_net(), images()[:1])
+    noise = torch.randn(images().shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    assert "none is near" in told(identify(network, images(), noise, TARGET))
 
 
 @pytest.mark.parametrize("row", [0, 3])
