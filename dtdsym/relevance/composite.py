@@ -89,12 +89,12 @@ class Composite:
                 f"composite {self.label!r} gives batch normalisation a rule, but it is folded into the layers; "
                 "use network.unfolded() (--batchnorm own), or leave batchnorm=... away"
             )
-        for layer in network.linear.values():
-            self.rule(layer, network)
         known = {selector for layer in network.linear.values() for selector in _selectors(layer, network)}
         for selector, _ in self.rules:
             if selector not in known and selector not in KINDS:
                 raise RuleError(f"composite {self.label!r}: no layer is {selector!r}; {_EXPECTED}")
+        for layer in network.linear.values():
+            self.rule(layer, network)
 
 
 def _selectors(layer: Layer, network: Network) -> list[str]:

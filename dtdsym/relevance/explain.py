@@ -55,7 +55,8 @@ class Explanation(tuple[Fraction, ...]):
 def explain(
     network: Network, x: Any, rule: str | Rule | Composite = "zplus", logit: int = 0
 ) -> Explanation | torch.Tensor:
-    """Relevance of each input for one logit, by train-free DTD.
+    """Relevance of each input for one logit, passed down layer by layer by a rule (train-free DTD, the paper's
+    Algorithm 2; LRP is the same with other rules).
 
     x: one input, (in,) or in the network's input shape, numbers of any kind: exact, with `.ledger`. A tensor with a
     batch dimension before: relevances of its shape in float64 on its device, which are numeric, rounded as torch

@@ -15,6 +15,7 @@ from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.errors import RuleError
 from dtdsym.network.builder import Builder
 from dtdsym.network.evaluate import evaluate
+from dtdsym.network.network import sequential
 from dtdsym.relevance.composite import PRESETS, WAYS, Composite, composite, parse
 from dtdsym.relevance.rule import Rule, parse_rule
 from dtdsym.relevance.train_free import propagate
@@ -210,3 +211,9 @@ def test_presets_explain_exactly_and_in_batches_alike():
         exact = dtdsym.explain(network(), x, text)
         batch = dtdsym.explain(network(), torch.tensor([x], dtype=torch.float64), text)
         assert torch.allclose(batch[0], torch.tensor([float(r) for r in exact], dtype=torch.float64), rtol=1e-9)
+
+
+def test_a_selector_that_fits_no_layer_is_what_is_wrong():
+    """Even where it leaves layers without a rule."""
+    with pytest.raises(RuleError, match="no layer is 'foo'"):
+        parse("foo=zplus").check(sequential(([[1, 2]], [0])))
