@@ -33,6 +33,7 @@ _HOMES = {
     "region": "dtdsym.geometry.region",
     "register_rule": "dtdsym.relevance.rule",
     "roots": "dtdsym.relevance.root",
+    "walk": "dtdsym.geometry.walk",
     **dict.fromkeys(_ERRORS, "dtdsym.errors"),
 }
 

@@ -47,6 +47,11 @@ class Germ:
         steps = [fmpq(-row[0] * scale, row[1] * last[0]) for row in rows if row[0] * row[1] < 0]
         return min(steps, default=None)
 
+    def along(self, entry: int) -> tuple[fmpq, fmpq]:
+        """One entry's value at x, and its slope along d_1."""
+        row, last = self.matrix.tolist()[entry], self.matrix.tolist()[-1]
+        return fmpq(row[0], last[0]), fmpq(row[1], self.stretch * last[-1])
+
     def rows(self) -> list[Row]:
         """The n rows without the denominators."""
         rows: list[Row] = self.matrix.tolist()
