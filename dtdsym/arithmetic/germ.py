@@ -60,7 +60,12 @@ class Germ:
 
     def with_rows(self, rows: Sequence[Row]) -> Germ:
         """Other rows over the same denominators."""
-        return replace(self, matrix=fmpz_mat([*rows, self.matrix.tolist()[-1]]))
+        return Germ(fmpz_mat([*rows, self._last()]), self.size, self.stretch)
+
+    def _last(self) -> Row:
+        """The denominators, without a list of all that is above them."""
+        last = self.matrix.nrows() - 1
+        return [self.matrix[last, column] for column in range(self.matrix.ncols())]
 
     def with_unit(self, unit: Any) -> Germ:
         """The same germ over a unit that is a multiple of its own."""

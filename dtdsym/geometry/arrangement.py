@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dtdsym.arithmetic.germ import integers, over, values
+from dtdsym.arithmetic.germ import Germ, integers, over, values
 from dtdsym.arithmetic.inequalities import Inequalities
 from dtdsym.arithmetic.inequalities import whole_space as all_points
 from dtdsym.arithmetic.polyhedron import Polyhedron, whole_space
@@ -24,7 +24,7 @@ from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern
 from dtdsym.geometry.chart import Chart, chart_of
 from dtdsym.geometry.facets import Facet, shared_facets
-from dtdsym.geometry.subdivision import Part, subdivided
+from dtdsym.geometry.subdivision import subdivided
 from dtdsym.network.network import Network
 
 if TYPE_CHECKING:
@@ -43,15 +43,28 @@ MOST_LISTED = 4
 class OpenCell:
     """One cell: an open polyhedron in the coordinates t (k,) of its arrangement's chart.
 
-    pattern: of all ReLU neurons and max-pool entries, as in dtdsym.geometry.cell. gradients, constants: output i of the
-    network is gradients[i] . t + constants[i] on the cell.
+    pattern: of all ReLU neurons and max-pool entries, as in dtdsym.geometry.cell. outputs: those of the network, as
+    affine forms on the cell.
     """
 
     number: int
     domain: Polyhedron | Inequalities
     pattern: Pattern
-    gradients: tuple[Point, ...]
-    constants: Point
+    outputs: Germ
+
+    @cached_property
+    def _forms(self) -> tuple[Point, ...]:
+        return tuple(fractions(over(row, self.outputs.unit)) for row in self.outputs.rows())
+
+    @cached_property
+    def gradients(self) -> tuple[Point, ...]:
+        """Output i of the network is gradients[i] . t + constants[i] on the cell."""
+        return tuple(form[:-1] for form in self._forms)
+
+    @cached_property
+    def constants(self) -> Point:
+        """See gradients."""
+        return tuple(form[-1] for form in self._forms)
 
     @property
     def polyhedron(self) -> Polyhedron:
@@ -194,7 +207,7 @@ def arrangement(
     cells: list[OpenCell] = []
     for part in subdivided(function, chart.forms(), domain_of(chart.dimension, bounds, meter.tick)):
         meter.enter_cell()
-        cells.append(_cell(len(cells), part))
+        cells.append(OpenCell(len(cells), part.domain, part.pattern, part.outputs))
     return Arrangement(network, chart, bounds, logit, tuple(cells))
 
 
@@ -224,15 +237,6 @@ def domain_of(
     found = whole.clip(forms)
     assert found is not None, "every side of the box has a length"
     return found
-
-
-def _cell(number: int, part: Part) -> OpenCell:
-    gradients, constants = [], []
-    for row in part.outputs.rows():
-        *slopes, constant = fractions(over(row, part.outputs.unit))
-        gradients.append(tuple(slopes))
-        constants.append(constant)
-    return OpenCell(number, part.domain, part.pattern, tuple(gradients), tuple(constants))
 
 
 def _point(ray: Sequence[Any]) -> Point:
