@@ -93,8 +93,10 @@ def _lift(module: torch.nn.Module, example: torch.Tensor) -> Network:
         raise UnsupportedLayer(
             f"the module returns a {type(recorded).__name__}; expected one tensor computed from its input; {SUPPORTED}"
         )
+    if not torch.isfinite(plain).all():
+        raise LoadError("the module gives numbers that are not finite on example_input; give one that it can compute")
     near = recorded.shape == plain.shape and torch.allclose(
-        recorded.plain, plain, rtol=GROSS, atol=GROSS * plain.abs().max().item(), equal_nan=True
+        recorded.plain, plain, rtol=GROSS, atol=GROSS * plain.abs().max().item()
     )
     if not near:
         raise LoadError(_FICKLE)

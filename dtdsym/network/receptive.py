@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -97,6 +98,11 @@ class Layer:
                 return self.linear.weight[self._chosen(neurons) // self.linear.repeat]
             case _:
                 return None if self.norm is None else self.norm.weight[self._chosen(neurons) // self.norm.repeat]
+
+    @cached_property
+    def biased(self) -> bool:
+        """Whether any neuron has a bias that is not 0."""
+        return bool((self.biases() != 0).any())
 
     def biases(self, neurons: slice = slice(None)) -> np.ndarray:
         """(n,) Fractions: the whole bias, what a neuron computes at a = 0."""

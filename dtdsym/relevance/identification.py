@@ -82,9 +82,10 @@ class Identification:
         if self.is_gradient_x_input:
             yield f"This is gradient x input: no entry differs by more than {self.gradient_x_input:.1g} of the largest."
         if not self.matches:
-            yield from self._none()
+            yield from self._none() if not self.is_gradient_x_input else ()
             return
-        yield f"It equals {self.matches[0]}."
+        off = f"no entry differs by more than {self.matches[0].error:.1g} of the largest"
+        yield f"It equals {self.matches[0]} ({off})."
         if len(self.matches) > 1:
             others = "; ".join(str(match) for match in self.matches[1:6])
             more = f"; and {len(self.matches) - 6} more" if len(self.matches) > 6 else ""

@@ -142,9 +142,10 @@ def _through_add(
     total: Any,
     chosen: Composite,
 ) -> tuple[Parts, Lost]:
+    cause = "skip" if chosen.epsilon("add") is None else "epsilon"
     if chosen.add == "proportional":
         step = _step(ops, relevance, total, chosen.epsilon("add"))
-        return [(source, values[source] * step) for source in node.sources], {"skip": relevance - total * step}
+        return [(source, values[source] * step) for source in node.sources], {cause: relevance - total * step}
     parts = [relevance, relevance]
     if chosen.add == "magnitude":
         sizes = [ops.maximum(values[source], -values[source]) for source in node.sources]
@@ -152,7 +153,7 @@ def _through_add(
         parts = [size * step for size in sizes]
     if chosen.add == "captum":
         parts = [_captum_part(network, source, values, relevance) for source in node.sources]
-    return list(zip(node.sources, parts, strict=True)), {"skip": relevance - ops.add(*parts)}
+    return list(zip(node.sources, parts, strict=True)), {cause: relevance - ops.add(*parts)}
 
 
 def _captum_part(network: Network, source: int, values: Mapping[int, Any], relevance: Any) -> Any:
@@ -192,5 +193,6 @@ def _through_pool(
     )
     entries = ops.where(node.fresh, entries, 0)
     step = _step(ops, relevance, ops.total(entries), chosen.epsilon("maxpool"))
-    lost = {"losers": relevance - step * ops.total(entries)} if ledger else {}
+    cause = "losers" if chosen.epsilon("maxpool") is None else "epsilon"
+    lost = {cause: relevance - step * ops.total(entries)} if ledger else {}
     return pull_indexed(network, index, step, ops, entries), lost

@@ -147,8 +147,10 @@ def autolrp_gamma(state: State, strength: Any) -> list[Share]:
 
 
 def _beside_bias(state: State, product: Any) -> Any:
-    """|w.a| / (|w.a| + |b| + epsilon)."""
+    """|w.a| / (|w.a| + |b| + epsilon); 1 in a layer without biases, which is not split."""
     ops = state.ops
+    if not state.layer.biased:
+        return 1
     size = ops.maximum(product, -product)
     return ops.ratio(size, size + ops.maximum(state.bias, -state.bias) + state.lift(AUTOLRP))
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 import dtdsym
 from dtdsym.arithmetic.tensor import TENSOR
-from dtdsym.errors import ShapeMismatch, UnsupportedLayer
+from dtdsym.errors import LoadError, ShapeMismatch, UnsupportedLayer
 from dtdsym.network.evaluate import differentiate, evaluate, max_masks
 from dtdsym.network.layers import MaxPool, Relu
 
@@ -365,6 +365,15 @@ def test_the_memory_order_of_images_does_not_matter(batch):
     module.to(memory_format=torch.channels_last)
     example = torch.randn(batch, 3, 16, 16).contiguous(memory_format=torch.channels_last)
     assert dtdsym.from_module(module, example).sha256 == plain.sha256
+
+
+def test_a_module_that_overflows_is_refused_in_one_line():
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)).double()
+    with torch.no_grad():
+        module[0].weight.copy_(torch.eye(2, dtype=torch.float64) * 1e200)
+        module[1].weight.copy_(torch.tensor([[1.0, -1.0]], dtype=torch.float64) * 1e200)
+    with pytest.raises(LoadError, match="not finite on example_input"):
+        dtdsym.from_module(module, torch.ones(1, 2, dtype=torch.float64))
 
 
 def test_layers_are_named_by_their_place_and_statistics_stay():

@@ -31,6 +31,7 @@ from torch import nn
 
 import dtdsym
 from dtdsym.errors import InputError, NotExact, RuleError, ShapeMismatch
+from dtdsym.network.builder import Builder
 from dtdsym.network.from_module import from_module
 from dtdsym.network.network import sequential
 from dtdsym.relevance.comparison import difference
@@ -198,6 +199,17 @@ def test_gradient_x_input_is_known_where_the_logit_is_zero_and_through_additions
     assert found.is_gradient_x_input
     module, x = Residual(plain), images()
     assert identify(from_module(module, x), x, gradient_x_input(module, x)[0], TARGET).is_gradient_x_input
+
+
+def test_gradient_x_input_is_the_finding_where_no_rule_gives_it():
+    """At a linear neuron whose value is exactly 0, LRP-0 has 0/0 and passes nothing down; the gradient does."""
+    builder = Builder((2,))
+    hidden = builder.linear(builder.input, np.array([[1.0, -1.0], [2.0, 0.0]]), np.zeros(2))
+    network = builder.network(builder.linear(hidden, np.array([[2.0, 1.0]]), np.ones(1)))
+    found = identify(network, [2, 2], [8.0, -4.0])
+    assert found.is_gradient_x_input
+    assert not found.matches
+    assert [sentence.startswith("This is gradient x input") for sentence in found.sentences()] == [True]
 
 
 def test_the_gradient_alone_is_named():

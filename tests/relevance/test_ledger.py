@@ -117,11 +117,11 @@ def pooled(inputs):
         ("rule", one_layer([2, 1], 3), [1, 1], "authors.lrp0", 3),
         ("dead", dead_relu(), [2], "*=w2,relu=gradient", 1),
         ("losers", pooled(2), [1, -1], "*=x,maxpool=proportional", 1),
-        ("losers", pooled(2), [3, 1], "*=x,maxpool=proportional:1", Fraction(3, 5)),
+        ("epsilon", pooled(2), [3, 1], "*=x,maxpool=proportional:1", Fraction(3, 5)),
         ("skip", skip(3, -1), [2], "*=x,add=captum", -4),
         ("skip", skip(3, -1), [2], "*=x,add=both", -4),
-        ("skip", skip(3, -1), [2], "*=x,add=proportional:1", Fraction(4, 5)),
-        ("skip", skip(3, -1), [2], "*=x,add=magnitude:2", Fraction(4, 5)),
+        ("epsilon", skip(3, -1), [2], "*=x,add=proportional:1", Fraction(4, 5)),
+        ("epsilon", skip(3, -1), [2], "*=x,add=magnitude:2", Fraction(4, 5)),
         ("padding", padded([1.0, 2.0, 1.0]), [1], "flat", Fraction(4, 3)),
         ("padding", padded([1.0, 2.0, 0.0]), [1], "w2", Fraction(2, 5)),
     ],
@@ -159,6 +159,13 @@ def mixed():
     value = build.convolve(build.input, np.array([[[1.0]], [[-1.0]]]), np.array([2.0, 0.0]), name="conv")
     value = build.average_pool(build.relu(value, name="relu"), 2, name="mean")
     return build.network(build.linear(build.flatten(value), np.array([[1.0, 1.0]]), np.array([1.0]), name="head"))
+
+
+def test_a_layer_without_biases_loses_nothing_to_them():
+    """autoLRP splits no layer without a bias."""
+    for rule in ("autolrp.lrp0", "autolrp.zplus"):
+        ledger = dtdsym.explain(one_layer([1, 2], 0), [1, 1], rule).ledger
+        assert {row.cause for row in ledger.rows} <= {"epsilon"}
 
 
 def test_rows_say_where():
