@@ -10,33 +10,33 @@ from typing import Any
 import numpy as np
 
 from dtdsym.errors import InputError
-from dtdsym.geometry.arrangement import Arrangement, OpenCell
-from dtdsym.geometry.placement import INSIDE
-from dtdsym.report.labels import over_lines
-
-Roots = Sequence[tuple[str, str, Sequence[Any]]]
-"""(rule, place, point) of every root that is drawn."""
+from dtdsym.geometry.arrangement import Arrangement
+from dtdsym.report.region_marks import HATCH, INKS, SHADE, Roots, draw_home, draw_input, edges_of, home_of, polygon
 
 TINTS = ("#f6f3eb", "#fae0b0", "#c3def0", "#e3c6da", "#b0d8b5", "#eeaf98", "#a3b8d6", "#a8a296")
 """Told apart by the colour-blind; their lightness differs too, so that grey prints show them."""
-INKS = ("#0072b2", "#d55e00", "#117733", "#882255", "#999933", "#000000")
-MARKERS = {"inside": "o", "boundary": "s", "outside": "X", "the input itself": "*", "undecided": "P"}
 ROOM, LONGEST = 0.012, 0.035  # of the picture's side: the least radius with an arrow, half of the longest one
 MOST_VECTORS = 20_000  # polygons that stay vectors; above, a page would not open
 
 
 def region_plot(
-    found: Arrangement, path: str, *, x: Sequence[Any] | None = None, roots: Roots = (), title: str = ""
+    found: Arrangement,
+    path: str,
+    *,
+    arrows: bool = True,
+    x: Sequence[Any] | None = None,
+    roots: Roots = (),
+    title: str = "",
 ) -> None:
     """Write the picture to .svg, .pdf or .png. x (k,): an input whose region is marked. Raises InputError."""
     pyplot = plotting()
     with pyplot.rc_context({"svg.hashsalt": "dtdsym", "svg.fonttype": "path"}):
-        figure, axes = pyplot.subplots(figsize=_size(found), layout="constrained")
-        draw_regions(axes, found, x=x, roots=roots)
-        axes.set_title(title or describe(found), fontsize=9)
-        if x is not None:
-            figure.legend(loc="outside right upper", fontsize=7, frameon=False, handletextpad=0.6)
+        figure, axes = pyplot.subplots(figsize=_size(found), dpi=150, layout="constrained")
         try:
+            draw_regions(axes, found, arrows=arrows, x=x, roots=roots)
+            axes.set_title(title or describe(found), fontsize=9)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=7, frameon=False, handletextpad=0.6)
             save(figure, path)
         finally:
             pyplot.close(figure)
@@ -47,35 +47,57 @@ def save(figure: Any, path: str) -> None:
     suffix = Path(path).suffix.lower()
     dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     try:
-        figure.savefig(path, dpi=150, metadata=dates.get(suffix))
+        figure.savefig(path, dpi="figure", metadata=dates.get(suffix))
     except (OSError, ValueError) as err:
         reason = getattr(err, "strerror", None) or str(err).splitlines()[0]
         raise InputError(f"{path}: cannot be written as a picture ({reason}); give a .svg, .pdf or .png") from err
 
 
 def plotting() -> Any:
-    """matplotlib's pyplot, without a display."""
-    import matplotlib
-
+    """matplotlib's pyplot, without a display. Raises InputError where it is not installed."""
+    try:
+        import matplotlib
+    except ImportError as err:
+        raise InputError("pictures need matplotlib: pip install 'dtdsym[plots]'") from err
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     return pyplot
 
 
-def draw_regions(axes: Any, found: Arrangement, *, x: Sequence[Any] | None = None, roots: Roots = ()) -> None:
-    """Draw a bounded arrangement of one or two dimensions. Raises InputError for any other."""
+def draw_regions(
+    axes: Any,
+    found: Arrangement,
+    *,
+    arrows: bool = True,
+    x: Sequence[Any] | None = None,
+    roots: Roots = (),
+    colours: Sequence[str] | None = None,
+) -> None:
+    """Draw a bounded arrangement of one or two dimensions. colours: one for each region, else `region_colours`.
+
+    Raises InputError for any other arrangement, and for an x (k,) that lies in no cell."""
     if found.box is None or found.chart.dimension > 2:
         raise InputError("only bounded arrangements of one or two dimensions are drawn: give --box, --plane or --line")
-    colours = region_colours(found)
+    home = None if x is None else home_of(found, x)
+    colours = colours or region_colours(found)
+    tints = [colours[region] for region in found.region_of]
     if found.chart.dimension == 1:
-        _draw_line(axes, found, colours)
-        return
-    _draw_cells(axes, found, colours)
-    if len(found.cells[0].gradients) == 1:
-        _draw_gradients(axes, found)
+        _draw_line(axes, found, tints, home or set())
+    else:
+        _draw_plane(axes, found, tints, home or set())
+        if arrows and len(found.cells[0].gradients) == 1:
+            _draw_gradients(axes, found)
     if x is not None:
-        _draw_input(axes, found, x, roots)
+        draw_input(axes, found, x, roots)
+
+
+def _draw_plane(axes: Any, found: Arrangement, tints: list[str], home: set[int]) -> None:
+    """Two dimensions: all cells, and the axes around them."""
+    _draw_cells(axes, found, tints)
+    if home:
+        draw_home(axes, found, home)
+    assert found.box is not None, "draw_regions has refused it"
     (left, right), (low, high) = ([float(bound) for bound in side] for side in found.box)
     axes.set(xlim=(left, right), ylim=(low, high))
     if 1 / 4 < (right - left) / (high - low) < 4:
@@ -104,17 +126,13 @@ def region_colours(found: Arrangement) -> list[str]:
     return [TINTS[chosen[region]] for region in range(len(beside))]
 
 
-def polygon(cell: OpenCell) -> np.ndarray:
-    """Its vertices (n, 2), rounded to floats, counter-clockwise."""
-    return np.array([[float(t) for t in vertex] for vertex in cell.vertices])
-
-
 def _size(found: Arrangement) -> tuple[float, float]:
+    """Inches of the figure: its longer side is 5.2, and the legend stands to its right."""
     if found.box is None or found.chart.dimension == 1:
-        return (6.4, 3.6)
+        return (7.9, 3.6)
     width, height = (float(high - low) for low, high in found.box)
-    ratio = min(max(height / width, 0.5), 2.0)
-    return (5.2 / max(ratio, 1.0) + 1.4, 5.2 * min(ratio, 1.0) + 0.3)
+    ratio = min(max(height / width, 0.4), 2.0)
+    return (5.2 / max(ratio, 1.0) + 2.4, 5.2 * min(ratio, 1.0) + 0.5)
 
 
 def describe(found: Arrangement) -> str:
@@ -125,39 +143,33 @@ def describe(found: Arrangement) -> str:
     return f"{counts['cells']:,} open cells, {counts['regions']:,} linear regions{outputs}"
 
 
-def _draw_cells(axes: Any, found: Arrangement, colours: list[str]) -> None:
+def _draw_cells(axes: Any, found: Arrangement, tints: list[str]) -> None:
     """Cells in the tints of their regions; hinges inside a region as hairlines, borders of regions stronger."""
-    from matplotlib.collections import LineCollection, PolyCollection
+    from matplotlib.collections import PolyCollection
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Strokes
 
     coarse = len(found.cells) > MOST_VECTORS
     polygons = [polygon(cell) for cell in found.cells]
-    tints = [colours[region] for region in found.region_of]
     axes.add_collection(
         PolyCollection(polygons, facecolors=tints, edgecolors=tints, linewidths=0.3, rasterized=coarse, zorder=1)
     )
     inner: list[Any] = []
     outer: list[Any] = []
-    for facet, ends in _edges(found):
+    for facet, ends in edges_of(found):
         if facet.beyond is not None:
             same = found.region_of[facet.cell] == found.region_of[facet.beyond]
-            (inner if same else outer).append(ends)
+            (inner if same else outer).extend(ends)
     thin = min(1.0, 12 / math.sqrt(len(found.cells)))
-    for edges, ink, width in ((inner, "#8a8a8a", 0.4), (outer, "#3c3c3c", 0.7)):
-        lines = LineCollection(
-            edges, colors=ink, linewidths=width * thin, rasterized=coarse, zorder=2, capstyle="round"
-        )
-        axes.add_collection(lines)
-
-
-def _edges(found: Arrangement) -> list[tuple[Any, list[tuple[float, ...]]]]:
-    """Every facet with its two ends."""
-    edges = []
-    for facet in found.facets:
-        polyhedron = found.cells[facet.cell].polyhedron
-        on = next(rays for wall, rays in polyhedron.facets if wall == facet.wall)
-        ends = [polyhedron.rays[ray] for ray in on]
-        edges.append((facet, [tuple(int(entry) / int(ray[-1]) for entry in ray[:-1]) for ray in ends]))
-    return edges
+    for ends, ink, width, name in (
+        (outer, "#3c3c3c", 0.7, "border of a linear region"),
+        (inner, "#8a8a8a", 0.4, "hinge inside a linear region"),
+    ):
+        if ends:  # one path for all: a third of the bytes that a path for each edge takes
+            strokes = Strokes(ends, [Strokes.MOVETO, Strokes.LINETO] * (len(ends) // 2))
+            style = {"linewidth": width * thin, "capstyle": "round", "rasterized": coarse, "zorder": 2}
+            axes.add_patch(PathPatch(strokes, fill=False, edgecolor=ink, **style))
+            axes.plot([], [], color=ink, linewidth=width, label=name)
 
 
 def _draw_gradients(axes: Any, found: Arrangement) -> None:
@@ -175,7 +187,10 @@ def _draw_gradients(axes: Any, found: Arrangement) -> None:
     points, gradients = np.array(places), np.array(slopes)
     norms = np.hypot(*gradients.T)
     flat = norms == 0
-    axes.scatter(*points[flat].T, s=3, color="#3c3c3c", zorder=3)
+    if flat.any():
+        axes.scatter(*points[flat].T, s=3, color="#3c3c3c", zorder=3, label="gradient 0")
+    if flat.all():
+        return
     longest = np.minimum(LONGEST * side, 0.8 * np.array(radii))[~flat]
     length = longest * (0.45 + 0.55 * norms[~flat] / max(norms.max(), np.finfo(float).tiny))
     arrows = gradients[~flat] / norms[~flat, None] * 2 * length[:, None]
@@ -183,6 +198,7 @@ def _draw_gradients(axes: Any, found: Arrangement) -> None:
         *points[~flat].T, *arrows.T, angles="xy", scale_units="xy", scale=1, pivot="mid", color="#3c3c3c",
         width=0.0026, headwidth=4.5, headlength=5, headaxislength=4.2, zorder=3,
     )  # fmt: skip
+    axes.plot([], [], color="#3c3c3c", linewidth=0, marker=r"$\rightarrow$", markersize=9, label="gradient")
 
 
 def _middle(points: np.ndarray) -> tuple[np.ndarray, float]:
@@ -198,88 +214,25 @@ def _middle(points: np.ndarray) -> tuple[np.ndarray, float]:
     return middle, float((heights / lengths[lengths > 0]).min())
 
 
-def _draw_input(axes: Any, found: Arrangement, x: Sequence[Any], roots: Roots) -> None:
-    """The input, its linear region, and where roots lie; those outside the picture as arrows at its edge."""
-    _draw_home(axes, found, x)
-    here = tuple(float(entry) for entry in x)
-    beyond = False
-    inks = {rule: INKS[number % len(INKS)] for number, rule in enumerate(dict.fromkeys(rule for rule, _, _ in roots))}
-    for rule, place, root in roots:
-        point = tuple(float(entry) for entry in root)
-        shown, angle = _within(here, point, found)
-        beyond |= angle is not None
-        axes.plot(*zip(here, shown, strict=True), color=inks[rule], linewidth=0.6, alpha=0.55, zorder=4)
-        marker: Any = MARKERS[place_class(place)] if angle is None else (3, 0, angle)
-        size = 42 if marker == "*" else 24
-        axes.scatter(
-            *shown, s=size, marker=marker, color=inks[rule], edgecolor="white", linewidth=0.5, zorder=6, clip_on=False
-        )
-    axes.scatter(*here, s=60, marker="+", color="black", linewidth=1.4, zorder=7, label="input")
-    for rule, ink in inks.items():
-        axes.plot([], [], color=ink, linewidth=3, label=f"roots of {over_lines(rule)}")
-    for name in dict.fromkeys(place_class(place) for _, place, _ in roots):
-        axes.scatter([], [], marker=MARKERS[name], color="#3c3c3c", s=24, label=f"root: {name}")
-    if beyond:
-        axes.scatter([], [], marker=(3, 0, -90), color="#3c3c3c", s=24, label="beyond the picture")
-
-
-def place_class(place: str) -> str:
-    """How a root is marked: inside, boundary, outside (also in a region elsewhere), the input itself, undecided."""
-    if place in INSIDE:
-        return "inside"
-    return {"degenerate": "the input itself", "same_gradient_elsewhere": "outside"}.get(place, place)
-
-
-def _draw_home(axes: Any, found: Arrangement, x: Sequence[Any]) -> None:
-    """The linear region of the input: hatched, with a strong border."""
-    from matplotlib.collections import LineCollection, PolyCollection
-
-    cell = found.cell_at(x)
-    if cell is None:
-        raise InputError("the input lies on a hinge, or outside the box: it has no linear region to show there")
-    home = set(found.regions[found.region_of[cell.number]])
-    polygons = [polygon(found.cells[number]) for number in home]
-    hatched = PolyCollection(
-        polygons, facecolors="none", edgecolors="#00000055", linewidths=0, hatch="////", zorder=2.5
-    )
-    axes.add_collection(hatched)
-    border = [ends for facet, ends in _edges(found) if (facet.cell in home) != (facet.beyond in home)]
-    lines = LineCollection(border, colors="black", linewidths=1.6, capstyle="round", zorder=3.5)
-    lines.set_label("linear region of the input")
-    axes.add_collection(lines)
-
-
-def _within(
-    here: tuple[float, ...], point: tuple[float, ...], found: Arrangement
-) -> tuple[tuple[float, ...], float | None]:
-    """Where a root is drawn; if it lies beyond the picture, on the edge with the angle of the way to it."""
-    share = 1.0
-    for start, end, (low, high) in zip(here, point, found.box or (), strict=True):
-        for bound in (float(low), float(high)):
-            if (end - bound) * (start - bound) < 0:
-                share = min(share, (bound - start) / (end - start))
-    if share == 1.0:
-        return point, None
-    way = [end - start for start, end in zip(here, point, strict=True)]
-    edge = tuple(start + share * step for start, step in zip(here, way, strict=True))
-    return edge, math.degrees(math.atan2(way[1], way[0])) - 90
-
-
-def _draw_line(axes: Any, found: Arrangement, colours: list[str]) -> None:
+def _draw_line(axes: Any, found: Arrangement, tints: list[str], home: set[int]) -> None:
     """One dimension: the outputs as functions of t, over bands in the tints of the regions."""
     cells = sorted(found.cells, key=lambda cell: cell.point)
     borders = [min(cells[0].vertices), *(max(cell.vertices) for cell in cells)]
     t = [float(border[0]) for border in borders]
     for cell, start, end in zip(cells, t[:-1], t[1:], strict=True):
-        axes.axvspan(start, end, color=colours[found.region_of[cell.number]], linewidth=0)
+        axes.axvspan(start, end, color=tints[cell.number], linewidth=0)
         axes.axvline(start, color="#8a8a8a", linewidth=0.4)
+    bands = [(start, end) for cell, start, end in zip(cells, t[:-1], t[1:], strict=True) if cell.number in home]
+    if bands:  # the cells of a region on a line follow each other
+        style = {"facecolor": "none", "edgecolor": SHADE, "hatch": HATCH}
+        axes.axvspan(bands[0][0], bands[-1][1], label="linear region of the input", **style)
+    inks = INKS if len(cells[0].gradients) > 1 else ("black",)
+    few = len(cells[0].gradients) <= len(INKS)
     for output in range(len(cells[0].gradients)):
         pieces = zip([cells[0], *cells], borders, strict=True)
         heights = [float(cell.gradients[output][0] * at[0] + cell.constants[output]) for cell, at in pieces]
         number = output if found.logit is None else found.logit
-        axes.plot(t, heights, color=INKS[output % len(INKS)], label=f"output {number}")
+        axes.plot(t, heights, color=inks[output % len(inks)], label=f"output {number}" if few else None)
     axes.set_xlim(t[0], t[-1])
     axes.set_xlabel("$x$" if found.chart.whole else "$t$: from the first input (0) to the second (1)", fontsize=8)
     axes.tick_params(labelsize=7)
-    if len(cells[0].gradients) <= len(INKS):
-        axes.legend(fontsize=7, frameon=False)

@@ -1,24 +1,19 @@
 """What is drawn is what was found: polygons, tints, arrows, the input's region, and roots in their places."""
 
+import math
+import sys
 from fractions import Fraction
+from pathlib import Path
 
+import figure1
 import numpy as np
 import pytest
 
 from dtdsym.errors import InputError
 from dtdsym.geometry.arrangement import arrangement
 from dtdsym.network.network import sequential
-from dtdsym.report.region_plot import (
-    MARKERS,
-    TINTS,
-    describe,
-    draw_regions,
-    place_class,
-    plotting,
-    polygon,
-    region_colours,
-    region_plot,
-)
+from dtdsym.report.region_marks import MARKERS, place_class, polygon
+from dtdsym.report.region_plot import TINTS, describe, draw_regions, plotting, region_colours, region_plot
 
 LAYERS = (([[1, 0], [1, -1], [-0.5, 1]], [0, 0, 0.25]), ([[1, -1, 1], [0.5, 1, -1]], [0, 0.5]), ([[1, -1]], [0]))
 SQUARE = [(-2, 2), (-1, 3)]
@@ -61,13 +56,17 @@ def test_tints_are_used_evenly_and_can_be_told_apart_in_grey(found):
     assert min(abs(a - b) for i, a in enumerate(grey) for b in grey[:i]) >= 5
 
 
-def test_every_inner_edge_is_drawn_once(found, axes):
+def test_every_inner_edge_is_drawn_once(axes):
+    found = arrangement(sequential(*LAYERS), box=SQUARE, logit=0)
     draw_regions(axes, found)
-    inner, outer = collections(axes, "LineCollection")
-    edges = [facet for facet in found.facets if facet.beyond is not None]
-    assert len(inner.get_segments()) + len(outer.get_segments()) == len(edges)
-    joined = sum(found.region_of[facet.cell] == found.region_of[facet.beyond] for facet in edges)
-    assert len(inner.get_segments()) == joined
+    outer, inner = (patch.get_path().vertices.reshape(-1, 2, 2) for patch in axes.patches)
+    joined = [found.region_of[facet.cell] == found.region_of[facet.beyond] for facet in found.facets
+              if facet.beyond is not None]  # fmt: skip
+    assert (len(outer), len(inner)) == (joined.count(False), joined.count(True))
+    corners = {tuple(float(t) for t in vertex) for cell in found.cells for vertex in cell.vertices}
+    drawn = [tuple(sorted(map(tuple, edge.tolist()))) for edge in (*outer, *inner)]
+    assert len(set(drawn)) == len(drawn)
+    assert {end for edge in drawn for end in edge} <= corners
 
 
 def test_arrows_lie_in_their_regions_along_the_gradient(found, axes):
@@ -93,7 +92,7 @@ def test_a_region_without_slope_gets_a_dot(axes):
 def test_the_input_has_its_region_hatched_and_roots_their_markers(found, axes):
     x = (Fraction(1), Fraction(2))
     roots = [("zplus", "same_cell", (Fraction(9, 10), Fraction(2))), ("w2", "outside", (Fraction(-1), Fraction(0))),
-             ("w2", "boundary", (Fraction(5), Fraction(6)))]  # fmt: skip
+             ("w2", "boundary", (Fraction(5), Fraction(3)))]  # fmt: skip
     draw_regions(axes, found, x=x, roots=roots)
     _, hatched = collections(axes, "PolyCollection")
     home = found.regions[found.region_of[found.cell_at(x).number]]
@@ -101,13 +100,37 @@ def test_the_input_has_its_region_hatched_and_roots_their_markers(found, axes):
     assert len(hatched.get_paths()) == len(home)
     labels = axes.get_legend_handles_labels()[1]
     for expected in ("linear region of the input", "input", "roots of zplus", "roots of w2", "root: inside",
-                     "root: outside", "beyond the picture"):  # fmt: skip
+                     "root: outside", "root beyond the picture"):  # fmt: skip
         assert labels.count(expected) == 1
     offsets = [tuple(place) for part in collections(axes, "PathCollection") for place in part.get_offsets().tolist()]
     assert (0.9, 2.0) in offsets
     assert (-1.0, 0.0) in offsets
-    assert (2.0, 3.0) in offsets  # on the way to (5, 6), where it leaves the picture
-    assert (5.0, 6.0) not in offsets
+    assert (2.0, 2.25) in offsets  # on the way to (5, 3), where it leaves the picture
+    assert (5.0, 3.0) not in offsets
+    drawn = collections(axes, "PathCollection")
+    (dart,) = (part for part in drawn if part.get_offsets().tolist() == [[2.0, 2.25]])
+    tip = dart.get_paths()[0].vertices[0]
+    assert math.atan2(tip[1], tip[0]) == pytest.approx(math.atan2(1, 4))
+
+
+def test_what_has_no_root_is_not_drawn_and_equal_roots_are_drawn_once(found, axes):
+    same = ("zplus", "same_cell", (Fraction(9, 10), Fraction(2)))
+    draw_regions(axes, found, x=(1, 2), roots=[same, same, ("w2", "no_root", (0, 0))])
+    spots = [part.get_offsets().tolist() for part in collections(axes, "PathCollection")]
+    assert spots.count([[0.9, 2.0]]) == 1
+    assert "roots of w2" not in axes.get_legend_handles_labels()[1]
+
+
+def test_the_legend_says_what_lines_and_arrows_mean(axes):
+    draw_regions(axes, arrangement(sequential(*LAYERS), box=SQUARE, logit=0))
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["border of a linear region", "hinge inside a linear region", "gradient 0", "gradient"]
+
+
+def test_without_arrows(found, axes):
+    draw_regions(axes, found, arrows=False)
+    assert not collections(axes, "Quiver")
+    assert "gradient" not in axes.get_legend_handles_labels()[1]
 
 
 def test_every_place_has_a_marker():
@@ -136,6 +159,19 @@ def test_one_dimension_is_the_function_itself(axes):
     assert curves[0].get_xdata().tolist() == [-1.0, 0.0, 2.0]
 
 
+def test_on_a_line_the_input_its_region_and_the_roots_are_marked_too(axes):
+    line = arrangement(sequential(([[1], [-1]], [0, 0]), ([[1, 2]], [0])), box=[(-1, 2)], logit=0)
+    roots = [("zplus", "same_cell", (Fraction(1, 2),)), ("w2", "outside", (Fraction(-3),))]
+    draw_regions(axes, line, x=(1,), roots=roots)
+    (band,) = (patch for patch in axes.patches if patch.get_hatch())
+    assert band.get_extents().transformed(axes.transData.inverted()).intervalx.tolist() == pytest.approx([0, 2])
+    spots = [place[0] for part in collections(axes, "PathCollection") for place in part.get_offsets().tolist()]
+    assert spots == [0.5, -1.0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert len(labels) == len(set(labels))
+    assert {"input", "linear region of the input", "output 0", "root beyond the picture"} <= set(labels)
+
+
 def test_refusals(found, tmp_path):
     network = sequential(*LAYERS)
     with pytest.raises(InputError, match="only bounded arrangements of one or two dimensions"):
@@ -146,6 +182,26 @@ def test_refusals(found, tmp_path):
         with pytest.raises(InputError, match=r"cannot be written as a picture .*; give a \.svg") as caught:
             region_plot(found, str(tmp_path / path))
         assert "\n" not in str(caught.value)
+
+
+def test_without_matplotlib_one_line_says_what_to_install(found, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"pictures need matplotlib: pip install 'dtdsym\[plots\]'"):
+        region_plot(found, str(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("non_positive", [True, False])
+def test_figure_1_shows_roots_in_every_place(non_positive):
+    network = figure1.network(non_positive=non_positive)
+    places = {place_class(place) for rule, place, _ in figure1.root_points(network) if rule != "LRP-0"}
+    assert places == {"inside", "outside", "the input itself"}
+    assert network(figure1.FLAT)[0] == 0
+    assert not any(arrangement(network, box=figure1.BOX, logit=0).cell_at(figure1.FLAT).gradients[0])
+
+
+def test_the_shipped_figures_are_small():
+    for suffix in (".svg", ".png"):
+        assert Path(figure1.__file__).with_suffix(suffix).stat().st_size < 300_000
 
 
 def test_the_title_counts(found):
