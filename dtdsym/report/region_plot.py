@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.errors import InputError
-from dtdsym.geometry.arrangement import Arrangement
+from dtdsym.geometry.arrangement import Arrangement, OpenCell
 from dtdsym.report.region_marks import HATCH, INKS, SHADE, Roots, draw_home, draw_input, edges_of, home_of, polygon
 
 TINTS = ("#f6f3eb", "#fae0b0", "#c3def0", "#e3c6da", "#b0d8b5", "#eeaf98", "#a3b8d6", "#a8a296")
@@ -233,6 +233,19 @@ def _draw_line(axes: Any, found: Arrangement, tints: list[str], home: set[int]) 
         heights = [float(cell.gradients[output][0] * at[0] + cell.constants[output]) for cell, at in pieces]
         number = output if found.logit is None else found.logit
         axes.plot(t, heights, color=inks[output % len(inks)], label=f"output {number}" if few else None)
+    if len(cells[0].gradients) == 1 and not found.chart.whole:
+        _draw_expansion(axes, cells[0], t[0], t[-1])
     axes.set_xlim(t[0], t[-1])
     axes.set_xlabel("$x$" if found.chart.whole else "$t$: from the first input (0) to the second (1)", fontsize=8)
     axes.tick_params(labelsize=7)
+
+
+def _draw_expansion(axes: Any, first: OpenCell, start: float, end: float) -> None:
+    """The Taylor expansion at the start of a line: what the output leaves between them is the residual."""
+    low, high = axes.get_ylim()
+    slope, constant = float(first.gradients[0][0]), float(first.constants[0])
+    heights = [constant + slope * t for t in (start, end)]
+    axes.plot(
+        (start, end), heights, color=INKS[0], linewidth=0.9, linestyle="--", label="Taylor expansion at the start"
+    )
+    axes.set_ylim(low, high)

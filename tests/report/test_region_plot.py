@@ -206,3 +206,13 @@ def test_the_shipped_figures_are_small():
 
 def test_the_title_counts(found):
     assert describe(found) == f"{len(found.cells)} open cells, {len(found.regions)} linear regions"
+
+
+def test_a_line_between_inputs_shows_the_expansion_at_its_start(axes):
+    """f = [x] + [x - 1] along the segment from 1/2 to 2 has slope 1 there, and twice that beyond 1."""
+    network = sequential(([[1], [1]], [0, -1]), ([[1, 1]], [0]), final_relu=False)
+    draw_regions(axes, arrangement(network, points=[(0.5,), (2,)], box=[(0, 1)], logit=0))
+    (dashed,) = [curve for curve in axes.get_lines() if curve.get_linestyle() == "--"]
+    assert list(dashed.get_xdata()) == [0.0, 1.0]
+    assert list(dashed.get_ydata()) == [0.5, 2.0]
+    assert "Taylor expansion at the start" in axes.get_legend_handles_labels()[1]
