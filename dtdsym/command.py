@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dtdsym._version import __version__
 from dtdsym.errors import DtdsymError, InputError
@@ -104,3 +106,16 @@ def workers(jobs: int) -> Iterator[Executor | None]:
             yield pool
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def progress_of(quiet: bool, what: str) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Tells a terminal how many parts are done, and of how many where that is known."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.completed:,} {task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
-from dtdsym.command import UNDECIDED, check_writable, command_line, ended, fail, network_of, whole_number, workers
+from dtdsym.command import (
+    UNDECIDED,
+    check_writable,
+    command_line,
+    ended,
+    fail,
+    network_of,
+    progress_of,
+    whole_number,
+    workers,
+)
 from dtdsym.errors import BudgetSpent, InputError, NoRoot
 from dtdsym.geometry.arrangement import arrangement
 from dtdsym.geometry.budget import Budget
@@ -141,7 +149,7 @@ def _logit(options: argparse.Namespace, network: Network) -> int | None:
 
 
 def _count(options: argparse.Namespace, network: Network, asked: dict[str, Any]) -> int:
-    with workers(options.jobs) as executor, _progress(options.quiet) as progress:
+    with workers(options.jobs) as executor, progress_of(options.quiet, "parts") as progress:
         cells = count_cells(network, **asked, executor=executor, journal=options.resume, progress=progress)
     document = {**header(network, asked["box"], asked["points"], asked["logit"]), "counts": {"cells": cells}}
     _show(options, document, f"{cells:,} open cells")
@@ -152,7 +160,9 @@ def _list(options: argparse.Namespace, network: Network, asked: dict[str, Any]) 
     x = _input(options, network)
     if x is not None and asked["logit"] is None:
         asked["logit"] = int(largest_outputs(network, x[None])[0])
-    found = arrangement(network, **asked)
+    with progress_of(options.quiet, "cells") as progress:
+        listed = None if progress is None else lambda cells: progress(cells, None)
+        found = arrangement(network, **asked, progress=listed)
     if options.plot:
         marks = {} if x is None else {"x": x.tolist(), "roots": _roots(options, network, x, asked["logit"])}
         region_plot(found, options.plot, **marks)
@@ -185,17 +195,6 @@ def _show(options: argparse.Namespace, document: dict[str, Any], told: Any) -> N
         sys.stdout.writelines(written(document))
     elif not options.quiet:
         Console(highlight=False).print(told)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("parts", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,23 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
-from dtdsym.command import UNDECIDED, check_writable, command_line, ended, fail, network_of, whole_number, workers
+from dtdsym.command import (
+    UNDECIDED,
+    check_writable,
+    command_line,
+    ended,
+    fail,
+    network_of,
+    progress_of,
+    whole_number,
+    workers,
+)
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -119,7 +127,7 @@ def _run(options: argparse.Namespace) -> Report:
     compared = None if relevance is None else _compared(network, inputs, relevance, settings)
     if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
         _draw(network, inputs, settings, options.heatmap)
-    with workers(options.jobs) as executor, _progress(options.quiet) as progress:
+    with workers(options.jobs) as executor, progress_of(options.quiet, "inputs") as progress:
         report = audit(
             network,
             inputs,
@@ -183,17 +191,6 @@ def _compared(
     chosen = largest_outputs(network, points).tolist() if settings.logit is None else settings.logit
     named = [rule.label for rule in settings.rules]
     return identify(network, points, rows, chosen, rules=named)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("inputs", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _draw(network: Network, inputs: GivenInputs | SampledInputs, settings: Settings, path: str) -> None:

@@ -192,12 +192,14 @@ def arrangement(
     points: Sequence[Any] | None = None,
     logit: int | None = None,
     budget: Budget | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Arrangement:
     """Every open cell of the network, exactly.
 
     points: two inputs (in,) that span a line, three that span a plane, ...; without them the whole input space is
     meant. box: bounds of the coordinates t, which are the inputs themselves, or on a flat those of points[0] + sum of
     t_i (points[i] - points[0]); without it there are no bounds. logit: only this output's cells and regions.
+    progress: told with each cell how many there are.
 
     Raises InputError for a box or points that do not fit, BudgetSpent when there are more cells than it allows."""
     function = network if logit is None else network.logit(logit)
@@ -208,6 +210,8 @@ def arrangement(
     for part in subdivided(function, chart.forms(), domain_of(chart.dimension, bounds, meter.tick)):
         meter.enter_cell()
         cells.append(OpenCell(len(cells), part.domain, part.pattern, part.outputs))
+        if progress is not None:
+            progress(len(cells))
     return Arrangement(network, chart, bounds, logit, tuple(cells))
 
 
