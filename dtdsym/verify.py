@@ -105,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
     add("--jobs", metavar="N", type=int, default=1, help="worker processes (1)")
     add("--json", metavar="FILE|-", help="write the report as JSON; -: to standard output, and nothing else there")
+    add(
+        "--certificates", metavar="FILE.jsonl[.gz]", help="write evidence for every place, for python -m dtdsym.checker"
+    )
     add("--resume", metavar="FILE", help="keep finished work in FILE, and go on from what it holds")
     add("--ledger", metavar="N", type=int, default=1, help="say for the first N inputs where relevance was lost (1)")
     add("--compare", metavar="FILE", help="relevances made by any tool, one row an input: name the rule that they are")
@@ -122,7 +125,7 @@ def _run(options: argparse.Namespace) -> Report:
     settings = Settings.of(network, **asked)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
-    for path in (options.json, options.heatmap):
+    for path in (options.json, options.heatmap, options.certificates):
         check_writable(path)
     compared = None if relevance is None else _compared(network, inputs, relevance, settings)
     if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
@@ -135,6 +138,7 @@ def _run(options: argparse.Namespace) -> Report:
             ledger=options.ledger,
             executor=executor,
             journal=options.resume,
+            certificates=options.certificates,
             progress=progress,
         )
     report.compared = compared

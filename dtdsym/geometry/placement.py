@@ -42,9 +42,9 @@ class Place:
     """Where a point lies, and why.
 
     pattern, gradient: of the region at x. regularity: of the other point; None where it was not needed. path: facet
-    crossings that lead from x's cell to a cell whose closure holds the point. cells: the complete list of one
-    search, where the verdict rests on exhaustion; both in patterns of dtdsym.network.fused, the same function with
-    its ReLUs taken into its max-pools. reason: one line for people.
+    crossings that lead from x's cell to a cell whose closure holds the point. search: the exhausted one that the
+    verdict rests on, if it does; both in cells of dtdsym.network.fused, the same function with its ReLUs taken into
+    its max-pools. reason: one line for people.
     """
 
     name: str
@@ -53,7 +53,12 @@ class Place:
     gradient: tuple[Fraction, ...]
     regularity: Regular | Irregular | None = None
     path: tuple[Crossing, ...] = ()
-    cells: tuple[Pattern, ...] = ()
+    search: Search | None = None
+
+    @property
+    def cells(self) -> tuple[Pattern, ...]:
+        """The complete list of cells of the search."""
+        return () if self.search is None else tuple(self.search.cells)
 
     @property
     def inside(self) -> bool:
@@ -129,8 +134,8 @@ class _Question:
         if reached is not None:
             return self._connected(verdict, reached)
         if home.exhausted:
-            return self._apart(verdict, tuple(home.cells), "all cells of the input's region were searched")
-        return self._apart(verdict, tuple(around.cells), "all cells around the point were searched")
+            return self._apart(verdict, home, "all cells of the input's region were searched")
+        return self._apart(verdict, around, "all cells around the point were searched")
 
     def _around(self, verdict: Regular | Irregular) -> Search:
         function = self.home.fused
@@ -160,7 +165,9 @@ class _Question:
             return self.place("same_region", reason, regularity=verdict, path=path)
         return self.place("boundary", "on the edge of the region, in its closure only", regularity=verdict, path=path)
 
-    def _apart(self, verdict: Regular | Irregular, cells: tuple[Pattern, ...], reason: str) -> Place:
+    def _apart(self, verdict: Regular | Irregular, search: Search, reason: str) -> Place:
         if isinstance(verdict, Regular):
-            return self.place("same_gradient_elsewhere", reason, regularity=verdict, cells=cells)
-        return self.place("outside", f"a hinge outside the region's closure; {reason}", regularity=verdict, cells=cells)
+            return self.place("same_gradient_elsewhere", reason, regularity=verdict, search=search)
+        return self.place(
+            "outside", f"a hinge outside the region's closure; {reason}", regularity=verdict, search=search
+        )

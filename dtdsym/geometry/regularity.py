@@ -6,7 +6,7 @@ complete list of the local function's cones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -67,7 +67,7 @@ def regularity(function: Slice, point: np.ndarray, meter: Meter) -> Regular | Ir
         other = cell_at(function, point, direction)
         if other.gradient != cell.gradient:
             return Irregular(point, (cell, other))
-    if _bends_cancel(cell):
+    if bends_cancel(cell, cell.unsettled):
         return Regular(cell, "bends cancel")
     return _by_cones(point, cell, meter)
 
@@ -83,9 +83,10 @@ def _proposals(cell: Cell) -> Iterator[np.ndarray]:
         yield RATIONAL.lift(rng.integers(-1000, 1001, size=cell.slice.size).tolist())
 
 
-def _bends_cancel(cell: Cell) -> bool:
+def bends_cancel(cell: Cell, zeros: Sequence[int]) -> bool:
     """Whether the gradient is the same in all cones for one of two reasons. False: not known.
 
+    zeros: the entries that are zero on the cell and may be non-zero in another one.
     1. F_l has no derivative on the cell with respect to the output of any neuron or window that is undecided at the
     point (hinged, or zero on the cell and perhaps not elsewhere). From the top of the network downwards, the
     derivatives with respect to these outputs depend on undecided choices only through further outputs of this kind,
@@ -93,11 +94,11 @@ def _bends_cancel(cell: Cell) -> bool:
     2. The hinged entries are neurons of one ReLU node, no other choice is undecided, and on every hyperplane the
     bends, the sum of (downstream derivative) |lambda_k| over the forms lambda_k n, add up to zero.
     """
-    undecided = (*cell.hinged, *cell.unsettled)
+    undecided = (*cell.hinged, *zeros)
     if not any(cell.downstream[entry] != 0 for entry in undecided):
         return True
     nodes = {cell.node_of(entry) for entry in undecided}
-    if cell.unsettled or len(nodes) != 1 or not isinstance(cell.slice.network.nodes[nodes.pop()], Relu):
+    if zeros or len(nodes) != 1 or not isinstance(cell.slice.network.nodes[nodes.pop()], Relu):
         return False
     groups = [set(cell.hinged).intersection(wall.entries) for wall in cell.walls]
     return all(_bend(cell, sorted(group)) == 0 for group in groups if group)

@@ -98,13 +98,13 @@ class Search:
 
     def _cross(self, cell: Cell, meter: Meter) -> list[tuple[Crossing, Cell]]:
         crossed = []
-        for wall, point in facets(cell, self._wanted(cell), meter):
+        for wall, point in facets(cell, self.wanted(cell), meter):
             outward = np.array([-entry for entry in wall.row[:-1]], dtype=object)
             beyond = self.enter(point, RATIONAL.lift(outward))
             crossed.append((Crossing(cell.pattern, beyond.pattern, fractions(point), beyond.gradient), beyond))
         return crossed
 
-    def _wanted(self, cell: Cell) -> list[Wall]:
+    def wanted(self, cell: Cell) -> list[Wall]:
         """The walls that may be facets to a cell that is kept: not those beyond which the gradient is another one."""
         if self.keep is None:
             return list(cell.walls)

@@ -193,6 +193,11 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     told = f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals"
     left = sum(row.tally.places["undecided"] for row in found.rows)
     yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
+    if found.certificates is not None:
+        made = found.certificates
+        without = f"; {made.without:,} roots without one, within the budget" if made.without else ""
+        told = f"{made.written:,} in {made.file}{without}; a stranger checks them: python -m dtdsym.checker {made.file}"
+        yield "certificates", told
     yield "time", f"{found.seconds:.2f} s"
 
 

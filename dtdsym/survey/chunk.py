@@ -19,17 +19,19 @@ from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
+from dtdsym.survey.certify import Certificates
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
-from dtdsym.survey.verdicts import Verdicts, count, decide_batch
+from dtdsym.survey.verdicts import OPEN, Verdicts, count, decide_batch
 
 BLOCK_NUMBERS = 1 << 22
 
 
 @dataclass
 class Chunk:
-    """What one chunk adds to the report: how its inputs fared, and a tally for each (rule, layer) in order."""
+    """What one chunk adds to the report: how its inputs fared, a tally for each (rule, layer) in order, and, where they
+    are wanted, certificates."""
 
     count: int
     audited: int
@@ -37,6 +39,7 @@ class Chunk:
     on_hinge: int
     outside_domain: int
     tallies: list[Tally]
+    certificates: Certificates | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -45,12 +48,16 @@ class Chunk:
         return {name: getattr(self, name) for name in names}
 
 
-def audit_chunk(network: Network, settings: Settings, points: np.ndarray, rejected: int, first: int) -> Chunk:
+def audit_chunk(
+    network: Network, settings: Settings, points: np.ndarray, rejected: int, first: int, *, certify: bool = False
+) -> Chunk:
     """Audit inputs (k, in), float64 and exact; `first` is the number of the first. `rejected` draws came before."""
     tallies = [Tally() for _ in settings.rules for _ in settings.layers]
     chunk = Chunk(len(points) + rejected, 0, rejected, 0, settings.domain.outside(points), tallies)
+    chunk.certificates = Certificates(network) if certify else None
     for logit, numbers in _by_logit(network, settings, points):
-        _Group(network.logit(logit), settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
+        one = network.logit(logit)
+        _Group(one, logit, settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
     return chunk
 
 
@@ -88,6 +95,7 @@ class _Group:
     """Inputs of a chunk that share one explained logit; `numbers` are their places in the whole survey."""
 
     network: Network
+    logit: int
     settings: Settings
     points: np.ndarray
     numbers: list[int]
@@ -112,7 +120,7 @@ class _Group:
         for rule in self.settings.rules:
             relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
             for layer, home in homes.items():
-                self._tally(next(tallies), rule, layer, home, relevances)
+                self._tally(next(tallies), rule, layer, home, relevances, chunk.certificates)
 
     def _home(self, layer: int, values: Mapping[int, Enclosure]) -> Home:
         return Home.at(self.network, self.network.layer(layer).source, values)
@@ -141,7 +149,15 @@ class _Group:
         regular[doubtful] = False
         return regular
 
-    def _tally(self, tally: Tally, rule: Rule | Composite, layer: int, home: Home, relevances: Relevances) -> None:
+    def _tally(
+        self,
+        tally: Tally,
+        rule: Rule | Composite,
+        layer: int,
+        home: Home,
+        relevances: Relevances,
+        certificates: Certificates | None,
+    ) -> None:
         started = time.perf_counter()
         parts = [
             decide_batch(
@@ -152,7 +168,12 @@ class _Group:
             for block in self._blocks(layer)
         ]
         verdicts = Verdicts.join(parts)
-        count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), self._hinges(home), self.numbers)
+        hinges = self._hinges(home)
+        places = count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), hinges, self.numbers)
+        if certificates is not None:
+            for i in np.flatnonzero(~hinges).tolist():
+                own = self.logit, rule, layer, places[i], verdicts.place[i] != OPEN
+                certificates.add(self.numbers[i], self.exactly(i), *own)
         tally.seconds += time.perf_counter() - started
 
     def _blocks(self, layer: int) -> Iterator[slice]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions
+from dtdsym.certificate.lines import hash_of, point
+from dtdsym.certificate.place import Witness
 from dtdsym.errors import BudgetSpent, NoRoot, OnHinge
 from dtdsym.geometry.component import Component
 from dtdsym.network.evaluate import evaluate
@@ -26,18 +29,33 @@ BLOCK = 16  # neurons whose roots are made together
 class ExactInput:
     """One input (in,) of a one-logit network."""
 
-    def __init__(self, network: Network, point: np.ndarray, settings: Settings) -> None:
-        self.network, self.settings = network, settings
-        self.values = evaluate(network, RATIONAL, {0: RATIONAL.lift(point)})
+    def __init__(self, network: Network, x: np.ndarray, settings: Settings) -> None:
+        self.network, self.x, self.settings = network, x, settings
+        self.values = evaluate(network, RATIONAL, {0: RATIONAL.lift(x)})
         self.output = self.values[len(network.nodes) - 1][0]
         self._homes: dict[int, Component | OnHinge | BudgetSpent] = {}
         self._relevances: dict[Rule | Composite, Relevances] = {}
         self._roots: dict[tuple[Rule | Composite, int, int], list[Any]] = {}
+        self._witnesses: dict[int, Witness] = {}
 
     @property
     def logit(self) -> Fraction:
         """The explained output."""
         return fractions(np.array([self.output], dtype=object))[0]
+
+    @cached_property
+    def hash(self) -> str:
+        """What certificates name the input by."""
+        return hash_of(point(self.x.tolist()))
+
+    def witness(self, layer: int) -> Witness:
+        """Who gives evidence about points relative to layer l's region. Raises BudgetSpent, OnHinge."""
+        if layer not in self._witnesses:
+            home = self._home(self.network.layer(layer).source)
+            if not isinstance(home, Component):
+                raise home
+            self._witnesses[layer] = Witness(home)
+        return self._witnesses[layer]
 
     def on_hinge(self, start: int) -> bool:
         """Whether the function of node `start`'s value bends there; False where the budget leaves it undecided."""
@@ -46,7 +64,7 @@ class ExactInput:
     def facts(self, rule: Rule | Composite, layer: int, neuron: int) -> Facts:
         """All facts about one root."""
         start = self.network.layer(layer).source
-        root = self._root(rule, layer, neuron)
+        root = self.root(rule, layer, neuron)
         home = self._home(start)
         if isinstance(root, NoRoot):
             return Facts("no_root", None, None, None, None)
@@ -67,7 +85,7 @@ class ExactInput:
             self._homes[start] = found
         return self._homes[start]
 
-    def _root(self, rule: Rule | Composite, layer: int, neuron: int) -> Any:
+    def root(self, rule: Rule | Composite, layer: int, neuron: int) -> Any:
         """One neuron's root, made with those beside it: a convolution has too many to make all for one."""
         start = neuron - neuron % BLOCK
         if (rule, layer, start) not in self._roots:

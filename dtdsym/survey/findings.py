@@ -71,6 +71,20 @@ class RootRow:
 
 
 @dataclass
+class CertificateCounts:
+    """Claims written to a certificate file; `without`: decided roots whose evidence cost more than the budget."""
+
+    file: str
+    written: int = 0
+    without: int = 0
+
+    def merge(self, chunk: Mapping[str, Any]) -> None:
+        """Add a chunk's."""
+        self.written += chunk["written"]
+        self.without += chunk["without"]
+
+
+@dataclass
 class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
     compared: what an explanation made elsewhere was found to be. seconds: wall-clock time."""
@@ -84,6 +98,7 @@ class Findings:
     seconds: float = 0.0
     ledgers: list[InputLedger] = field(default_factory=list)
     compared: Identification | None = None
+    certificates: CertificateCounts | None = None
 
     @property
     def violated(self) -> bool:
@@ -131,5 +146,6 @@ class Findings:
             "claims": self.claims,
             "ledger": [found.to_json() for found in self.ledgers],
             "compare": None if self.compared is None else self.compared.to_json(),
+            "certificates": None if self.certificates is None else asdict(self.certificates),
             "seconds": self.seconds,
         }

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from dtdsym.certificate.file import CertificateFile
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.survey.chunk import audit_chunk
-from dtdsym.survey.findings import Findings, InputCounts, RootRow
+from dtdsym.survey.findings import CertificateCounts, Findings, InputCounts, RootRow
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
 from dtdsym.survey.ledgers import first_ledgers
@@ -32,6 +33,7 @@ class Job:
     settings: Settings
     inputs: GivenInputs | SampledInputs
     size: int
+    certify: bool = False
 
     @property
     def chunks(self) -> int:
@@ -42,11 +44,12 @@ class Job:
         """Audit one chunk; JSON values."""
         first = chunk * self.size
         batch = self.inputs.batch(first, min(first + self.size, self.inputs.count))
-        done = audit_chunk(self.network, self.settings, batch.points, batch.rejected, first)
-        return {
-            "inputs": done.counts,
-            "rows": [tally.to_json() for tally in done.tallies],
-        }
+        done = audit_chunk(self.network, self.settings, batch.points, batch.rejected, first, certify=self.certify)
+        found: dict[str, Any] = {"inputs": done.counts, "rows": [tally.to_json() for tally in done.tallies]}
+        if done.certificates is not None:
+            made = done.certificates
+            found |= {"lines": made.text(), "written": made.count, "without": made.without}
+        return found
 
 
 def conduct(
@@ -64,6 +67,7 @@ def conduct(
     ledger: int = 1,
     executor: Executor | None = None,
     journal: str | None = None,
+    certificates: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Findings:
     """Place every root of every rule at every layer, exactly, for all inputs.
@@ -71,7 +75,7 @@ def conduct(
     inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
     with parameters, as "gamma:1". layers: numbers from 1, or "all". executor: any concurrent.futures.Executor.
     ledger: how many inputs have their ledger kept. journal: file that finished chunks are written to; a run that finds
-    it complete or in part goes on from there.
+    it complete or in part goes on from there. certificates: file for a line of evidence about every decided root.
     Raises InputError, RuleError.
     """
     started = time.perf_counter()
@@ -80,11 +84,15 @@ def conduct(
         domain=domain, min_logit=min_logit, budget=budget, engine=engine,
     )  # fmt: skip
     given = as_inputs(inputs, network)
-    job = Job(network, settings, given, chunk_size(network, settings))
+    job = Job(network, settings, given, chunk_size(network, settings), certificates is not None)
     rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.rules, settings.layers)]
     found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
     done = 0
-    for chunk, data in _finished(job, executor, journal):
+    if certificates is not None:
+        found.certificates = CertificateCounts(certificates)
+    for chunk, data in _finished(job, executor, journal, certificates):
+        if found.certificates is not None:
+            found.certificates.merge(data)
         found.inputs.merge(data["inputs"])
         for row, tally in zip(rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
@@ -102,13 +110,22 @@ def chunk_size(network: Network, settings: Settings) -> int:
     return max(1, min(LARGEST_CHUNK, CHUNK_NUMBERS // largest))
 
 
-def _finished(job: Job, executor: Executor | None, path: str | None) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(chunk, result), each once: first those that the journal holds, then the rest as they are done."""
+def _finished(
+    job: Job, executor: Executor | None, path: str | None, certificates: str | None
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(chunk, result), each once: first those that the journal holds, then the rest as they are done.
+
+    Certificates are on the disk before the journal says so: what a killed run wrote beyond that is cut off."""
     journal = None if path is None else Journal(path, identity(job))
     known = {} if journal is None else journal.finished
+    file = None
+    if certificates is not None:
+        file = CertificateFile(certificates, job.network, max((data["whole"] for data in known.values()), default=None))
     yield from known.items()
     left = [chunk for chunk in range(job.chunks) if chunk not in known]
     for chunk, data in _on_workers(job, executor, left) if executor else ((c, job.run(c)) for c in left):
+        if file is not None:
+            data["whole"] = file.add(data.pop("lines"))
         if journal is not None:
             journal.write(chunk, data)
         yield chunk, data
@@ -144,4 +161,5 @@ def identity(job: Job) -> dict[str, Any]:
         "budget": [settings.budget.seconds, settings.budget.cells],
         "engine": settings.engine,
         "chunk_size": job.size,
+        "certificates": job.certify,
     }

@@ -104,8 +104,10 @@ def _within(roots: Enclosure, bounds: Bounds) -> torch.Tensor:
     return torch.where(yes, 1, torch.where(no, 0, OPEN))
 
 
-def count(verdicts: Verdicts, tally: Tally, ask: Ask, hinges: np.ndarray, numbers: Sequence[int]) -> None:
-    """Add all roots to the tally. hinges: inputs left out; numbers: each input's number in the survey."""
+def count(verdicts: Verdicts, tally: Tally, ask: Ask, hinges: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+    """Add all roots to the tally; their places (inputs, neurons), indices into PLACES.
+
+    hinges: inputs left out; numbers: each input's number in the survey."""
     tally.on_hinge += int(hinges.sum())
     kept = ~hinges
     asked = {}
@@ -123,6 +125,7 @@ def count(verdicts: Verdicts, tally: Tally, ask: Ask, hinges: np.ndarray, number
     _count_inputs(place[kept], tally)
     _count_residuals(verdicts, asked, kept, tally)
     _settle_maximum(verdicts, kept, asked, tally, ask, numbers)
+    return place
 
 
 def _open(verdicts: Verdicts) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""Certificates of an audit: for each input its line, then one line for every root whose place was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dtdsym.certificate.lines import input_line, point, written
+from dtdsym.errors import BudgetSpent, NoRoot
+from dtdsym.geometry.placement import PLACES, place_in
+from dtdsym.network.network import Network
+from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.rule import Rule
+from dtdsym.survey.exactly import ExactInput
+
+REDERIVED = ("lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat", "zbox", "pinv")
+"""Rules whose roots a checker derives again; those of others are certified as points."""
+SEEN = tuple(PLACES.index(name) for name in ("degenerate", "no_root", "same_cell", "outside"))
+"""Places that a checker sees without evidence where enclosures decided, since all points then lie in open cells."""
+
+
+@dataclass(eq=False)
+class Certificates:
+    """Lines about a chunk's inputs: their number in the survey -> lines. `network` is the whole one, with all outputs.
+
+    count: claims in them. without: roots whose place is known, but whose evidence cost more than the budget."""
+
+    network: Network
+    lines: dict[int, list[str]] = field(default_factory=dict)
+    count: int = 0
+    without: int = 0
+
+    def text(self) -> str:
+        """All lines in the order of inputs."""
+        return "".join(line for number in sorted(self.lines) for line in self.lines[number])
+
+    def add(
+        self,
+        number: int,
+        exactly: ExactInput,
+        logit: int,
+        rule: Rule | Composite,
+        layer: int,
+        places: np.ndarray,
+        by_enclosure: np.ndarray,
+    ) -> None:
+        """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
+        decided."""
+        lines = self.lines.setdefault(number, [])
+        if not lines:
+            lines.append(written(input_line(self.network, exactly.x)))
+        head = {"claim": "place", "network": self.network.sha256, "input": exactly.hash, "logit": logit, "layer": layer}
+        rederived = isinstance(rule, Rule) and rule.name in REDERIVED
+        for neuron, place in enumerate(places.tolist()):
+            name = PLACES[place]
+            if name == "undecided" or (name == "no_root" and not rederived):
+                continue
+            try:
+                plain = by_enclosure[neuron] and place in SEEN
+                evidence = {} if plain else self._evidence(exactly, rule, layer, neuron, name)
+            except BudgetSpent:
+                self.without += 1
+                continue
+            if rederived:
+                what: dict[str, Any] = {"rule": rule.label, "root": exactly.settings.root, "neuron": neuron}
+            else:
+                what = {"point": point(exactly.root(rule, layer, neuron))}
+            self.count += 1
+            lines.append(written({**head, **what, "place": name, "evidence": evidence}))
+
+    def _evidence(
+        self, exactly: ExactInput, rule: Rule | Composite, layer: int, neuron: int, name: str
+    ) -> dict[str, Any]:
+        root = exactly.root(rule, layer, neuron)
+        if isinstance(root, NoRoot):
+            return {}
+        witness = exactly.witness(layer)
+        budget = exactly.settings.budget
+        found = place_in(witness.home, root, budget)
+        if found.name == "undecided":
+            raise BudgetSpent(found.reason)
+        assert found.name == name, f"a place was {name}, and is {found.name} now: a bug; please report"
+        return witness.evidence(root, found, budget.start())

@@ -1,0 +1,112 @@
+"""Certificates of an audit: a line for every decided root, whole after a kill, the same with any number of workers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import SEPARATIONS, sequential
+
+import dtdsym
+from dtdsym.geometry.budget import Budget
+from dtdsym.survey import run
+
+
+@pytest.fixture
+def network():
+    rng = np.random.default_rng(3)
+    shapes = [(4, 3), (3, 4), (2, 3)]
+    return sequential(*((rng.integers(-4, 5, s).tolist(), rng.integers(-2, 3, s[0]).tolist()) for s in shapes))
+
+
+@pytest.fixture
+def inputs():
+    return np.random.default_rng(5).integers(-3, 4, (12, 3)) / 4
+
+
+def lines(path) -> list[dict]:
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def certified(network, inputs, path, **asked) -> tuple[list[dict], Any]:
+    report = dtdsym.audit(network, inputs, layers="all", min_logit=-100.0, certificates=str(path), **asked)
+    return lines(path), report
+
+
+def test_there_is_one_line_for_every_decided_root(network, inputs, tmp_path):
+    found, report = certified(network, inputs, tmp_path / "c.jsonl")
+    assert found[0]["format"] == "dtdsym-certificates/1"
+    assert found[0]["network"] == network.sha256
+    claims = [line for line in found if "claim" in line]
+    counted = Counter((line["rule"], line["layer"], line["place"]) for line in claims)
+    for row in report.rows:
+        for name, number in row.tally.places.items():
+            assert counted[row.rule.label, row.layer, name] == (0 if name == "undecided" else number)
+    assert report.certificates.written == len(claims)
+    assert len({name for *_, name in counted}) > 4
+
+
+def test_every_claim_stands_below_its_input(network, inputs, tmp_path):
+    found, _ = certified(network, inputs, tmp_path / "c.jsonl")
+    current = None
+    for line in found[1:]:
+        current = line["input"] if "values" in line else current
+        assert line["input"] == current
+
+
+def test_a_compressed_file_holds_the_same_lines(network, inputs, tmp_path):
+    plain, _ = certified(network, inputs, tmp_path / "c.jsonl")
+    small, _ = certified(network, inputs, tmp_path / "c.jsonl.gz")
+    assert small == plain
+
+
+def test_workers_write_the_same_lines(network, inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LARGEST_CHUNK", 5)
+    alone, _ = certified(network, inputs, tmp_path / "a.jsonl")
+    with ThreadPoolExecutor(3) as executor:
+        many, _ = certified(network, inputs, tmp_path / "b.jsonl", executor=executor)
+    assert sorted(map(str, many)) == sorted(map(str, alone))
+
+
+@pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz"])
+def test_a_killed_run_goes_on_without_losing_or_doubling_a_line(network, inputs, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(run, "LARGEST_CHUNK", 4)
+    whole, _ = certified(network, inputs, tmp_path / ("whole" + name))
+    journal, path = tmp_path / "run.jsonl", tmp_path / name
+    asked = {"journal": str(journal)}
+    certified(network, inputs, path, **asked)
+    kept = journal.read_bytes().splitlines(keepends=True)[:2]  # killed after the first chunk was journaled,
+    journal.write_bytes(b"".join(kept))
+    path.write_bytes(path.read_bytes()[:-7])  # in the middle of writing a later one's certificates
+    again, report = certified(network, inputs, path, **asked)
+    assert again == whole
+    assert report.certificates.written == sum("claim" in line for line in whole)
+
+
+def test_a_journal_without_certificates_is_refused(network, inputs, tmp_path):
+    journal = str(tmp_path / "run.jsonl")
+    dtdsym.audit(network, inputs, layers="all", min_logit=-100.0, journal=journal)
+    with pytest.raises(dtdsym.InputError, match="certificates was False, now True"):
+        certified(network, inputs, tmp_path / "c.jsonl", journal=journal)
+
+
+def test_other_rules_are_certified_as_points(network, inputs, tmp_path):
+    found, _ = certified(network, inputs, tmp_path / "c.jsonl", rules=["first=zplus,*=w2"])
+    claims = [line for line in found if "claim" in line]
+    assert claims
+    assert all("point" in line and "rule" not in line for line in claims)
+
+
+def test_undecided_roots_have_no_line(tmp_path):
+    example = SEPARATIONS["same component, segment leaves it: [[x1] - [x1-x2]]"]
+    network = example.network
+    found, report = certified(network, [example.x], tmp_path / "c.jsonl", budget=Budget(cells=1), engine="exact")
+    undecided = sum(row.tally.places["undecided"] for row in report.rows)
+    total = sum(row.tally.total for row in report.rows)
+    assert sum("claim" in line for line in found) == total - undecided - report.certificates.without
