@@ -1,0 +1,158 @@
+"""Assumption 1 (Sixt and Landgraf 2022, Sec. 2; Montavon et al. 2017): in R_j = a_j c_j, c_j is locally constant.
+
+Train-free relevance of layer l's inputs, as a function of these inputs a_l: is every c_j = R_j/a_j with a_j != 0
+constant around a_l? Decided for plain chains of layers and ReLUs, off hinges.
+
+Refuted: some c_j differs at a further point q of a_l's open cell where all layers' inputs have the signs that they have
+at a_l, and where a denominator is 0 only because each of its terms is, for want of a weight or of an input. For on the
+affine set of the points of the cell whose zeros are those of a_l, c_j is one rational function, defined at q; were it
+constant around a_l, it would be constant everywhere. Proved: every layer's rule divides what it passes on by a multiple
+of its neurons' own pre-activations, so that R = a c with one c, by induction from the logit down; or F_l is zero on the
+cell. Refuted is bad news: DTD's roots are derived under this assumption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fraction, fractions, nearest_float, rational, text
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.geometry.cell import Cell
+from dtdsym.network.evaluate import evaluate
+from dtdsym.network.layers import Relu
+from dtdsym.network.receptive import Layer
+from dtdsym.relevance.composite import composite
+from dtdsym.relevance.rule import Rule
+from dtdsym.relevance.train_free import propagate
+
+HALVINGS = 200
+FACTORS: Mapping[str, Callable[..., Any]] = {
+    "x": lambda w: w * 0 + ONE,
+    "zplus": lambda w: RATIONAL.where(w >= 0, ONE, ZERO),
+    "gamma": lambda w, strength: RATIONAL.where(w >= 0, ONE + strength, ONE),
+}
+"""Rules of direction v = a o m(w): m, from exact weights."""
+
+
+def decide(question: Question) -> Verdict:
+    """Look at c in as many further points as there are coordinates; where it never differs, try the proof."""
+    rule, layer = question.rule.label, question.layer
+    statement = f"Under {rule}, R_j = a_j c_j with every c_j constant around the input of layer {layer}."
+    if question.home.x_on_hinge or not question.chain:
+        reason = "It is decided for plain chains of layers and ReLUs, at inputs off all hinges."
+        return Undecided("assumption_1", statement, reason)
+    a = question.a
+    steps = [step for step in (_step(question.home.cell, a, place) for place in range(len(a))) if step is not None]
+    points = np.array([a, *steps], dtype=object)
+    values = evaluate(question.one, RATIONAL, {question.slice.start: points})
+    constants = _constants(question, points, values)
+    for number, (point, own) in enumerate(zip(steps, constants[1:], strict=True), start=1):
+        neurons = np.flatnonzero(own != constants[0])
+        if not neurons.size or not _tells(question, {node: value[[0, number]] for node, value in values.items()}):
+            continue
+        neuron = int(neurons[0])
+        before, after = fraction(constants[0][neuron]), fraction(own[neuron])
+        reason = f"c_{neuron} is {_short(before)} there and {_short(after)} at another point of the same cell."
+        witness = {"neuron": neuron, "point": [text(entry) for entry in fractions(point)]}
+        return Refuted("assumption_1", statement, reason, True, witness, (neuron, point))
+    if not any(question.home.gradient) and question.slice(a) == 0:
+        return Proved("assumption_1", statement, "The function is zero around the input, and so is all relevance.")
+    if _is_linear(question):
+        reason = "Every layer divides by a multiple of its pre-activations, so relevance is the input times one vector."
+        return Proved("assumption_1", statement, reason)
+    reason = f"No c_j differs at {len(steps)} further points, and no proof is known."
+    return Undecided("assumption_1", statement, reason)
+
+
+def _short(number: Fraction) -> str:
+    return f"{nearest_float(number):.6g}"
+
+
+def _step(cell: Cell, a: np.ndarray, place: int) -> np.ndarray | None:
+    """A point of a's cell in which only coordinate `place` is another, of the same sign; None if a_place = 0."""
+    size = a[place] / 2
+    for _ in range(HALVINGS if size != 0 else 0):
+        point = a.copy()
+        point[place] += size
+        if cell.holds(point):
+            return point
+        size = size * rational(1, 2)
+    return None
+
+
+def _constants(question: Question, points: np.ndarray, values: Mapping[int, Any]) -> np.ndarray:
+    """c (points, size), 0 where a_j = 0."""
+    start = question.slice.start
+    relevance = propagate(question.one, RATIONAL, values, question.rule, start=start).at[start]
+    return RATIONAL.where(points[0] == 0, ZERO, RATIONAL.ratio(relevance, points))
+
+
+def _tells(question: Question, values: Mapping[int, Any]) -> bool:
+    """Whether the second of two points tells about the first, as the module says. values: of all nodes, (2, width)."""
+    layers = [layer for layer in question.one.linear.values() if layer.source >= question.slice.start]
+    return all(_layer_tells(question, layer, values) for layer in layers)
+
+
+def _layer_tells(question: Question, layer: Layer, values: Mapping[int, Any]) -> bool:
+    here, there = values[layer.source]
+    rule = composite(question.rule).rule(layer, question.one)
+    if _signs(here) != _signs(there):
+        return False
+    if rule.name in ("w2", "flat", "pinv", "alpha_beta"):
+        return True  # no denominators, constants, or sums of terms of one sign
+    if rule.name in ("lrp0", "epsilon"):
+        z, other = (_signs(row) for row in values[layer.output])
+        return z == other and 0 not in z
+    return rule.name in FACTORS and all(_terms_tell(rule, *_field(layer, n, there)) for n in range(layer.size))
+
+
+def _terms_tell(rule: Rule, w: np.ndarray, a: np.ndarray) -> bool:
+    """Whether w.v is not 0, or each of its terms is."""
+    terms = w * a * _factors(rule, w)
+    return bool(terms.sum() != 0) or not terms.any()
+
+
+def _signs(numbers: np.ndarray) -> list[int]:
+    return [int(number > 0) - int(number < 0) for number in numbers]
+
+
+def _is_linear(question: Question) -> bool:
+    """The criterion. An inactive neuron receives no relevance under these rules, since its output is 0."""
+    layers = [layer for layer in question.one.linear.values() if layer.source >= question.slice.start]
+    return all(_divides_by_z(question, layer) for layer in layers)
+
+
+def _divides_by_z(question: Question, layer: Layer) -> bool:
+    z, a = question.values[layer.output], question.values[layer.source]
+    bends = layer.output + 1 < len(question.one.nodes) and isinstance(question.one.nodes[layer.output + 1], Relu)
+    if not bends and (z == 0).any():
+        return False  # where a linear neuron is 0 only here, what it passes on is another thing here than around
+    rule = composite(question.rule).rule(layer, question.one)
+    if rule.name == "lrp0":
+        return True
+    active = np.flatnonzero(z > 0) if bends else range(layer.size)
+    return rule.name in FACTORS and all(_proportional(rule, layer, int(neuron), a) for neuron in active)
+
+
+def _proportional(rule: Rule, layer: Layer, neuron: int, a: np.ndarray) -> bool:
+    """Whether w.v is a multiple, not 0, of w.a + b as a function of a, where what is 0 in a hidden layer stays 0."""
+    w, seen = _field(layer, neuron, a)
+    alive = np.asarray(w != 0) & (np.asarray(seen != 0) if layer.source else np.ones(len(w), dtype=bool))
+    own = {fraction(factor) for factor in _factors(rule, w)[alive]}
+    return layer.biases(slice(neuron, neuron + 1))[0] == 0 and len(own) == 1 and own != {Fraction(0)}
+
+
+def _factors(rule: Rule, w: np.ndarray) -> np.ndarray:
+    return np.asarray(FACTORS[rule.name](w, *(RATIONAL.lift(parameter) for parameter in rule.parameters)), dtype=object)
+
+
+def _field(layer: Layer, neuron: int, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Exact weights of a neuron, up to one factor, and the inputs they meet."""
+    block = slice(neuron, neuron + 1)
+    w = RATIONAL.lift(layer.weights(block))[0]
+    factors, fields = layer.factors(block), layer.fields(block)
+    w = w if factors is None else w * RATIONAL.lift(factors)[0]
+    return w, a if fields is None else RATIONAL.take(a, fields[0])

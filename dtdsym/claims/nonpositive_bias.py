@@ -1,0 +1,52 @@
+"""Non-positive biases (Sixt and Landgraf 2022, Sec. 3.4.2): the root 0, which LRP-0 takes, is not admissible.
+
+Proved on one network: the origin of layer l's input space is not in the linear region of the layer's input. Refuted: it
+is. Proved is bad news for LRP-0. By search, exactly; and by the criterion of the theorem where it speaks: all biases
+b <= 0, a final ReLU, plain layers, F_l > 0 (MATHEMATICS: then 0 is never in the region)."""
+
+from __future__ import annotations
+
+from dtdsym.arithmetic.rational import ZERO
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.geometry.placement import place_in
+from dtdsym.network.layers import Affine, Convolution, Relu
+
+STATEMENT = "The origin is not in the linear region of the input of layer {}."
+
+
+def decide(question: Question) -> Verdict:
+    """The place of the origin, and what the theorem says of it."""
+    origin = question.a * ZERO
+    found = place_in(question.home, origin, question.budget)
+    statement = STATEMENT.format(question.layer)
+    closed = question.home.cell.closure_holds(origin)
+    spoken = theorem_holds(question)
+    witness = {
+        "place": found.name,
+        "in_closure": found.inside or found.name == "boundary",
+        "in_closure_of_the_inputs_cell": closed,
+        "theorem": "speaks" if spoken else "does not speak",
+    }
+    theorem = "The theorem on non-positive biases " + ("says so too." if spoken else "does not speak of this function.")
+    if found.name == "undecided":
+        if spoken:
+            return Proved("nonpositive_bias", statement, f"By the theorem; {found.reason}.", True, witness)
+        return Undecided("nonpositive_bias", statement, found.reason, witness=witness)
+    if found.inside:
+        assert not spoken, "the origin is in a region where the theorem says it is not: a bug; please report"
+        reason = f"It is {found.name}: {found.reason}. {theorem}"
+        return Refuted("nonpositive_bias", statement, reason, witness=witness, grounds=(origin, found))
+    reason = f"It is {found.name}: {found.reason}. {theorem}"
+    return Proved("nonpositive_bias", statement, reason, True, witness, (origin, found))
+
+
+def theorem_holds(question: Question) -> bool:
+    """Whether the premises of the theorem hold of F_l: a chain of layers with ReLUs, the last one included, all biases
+    <= 0, and F_l > 0 at the input. The region is that of a regular point, so the input lies off F_l's bends."""
+    nodes, start = question.one.nodes, question.slice.start
+    if not question.chain or not isinstance(nodes[-1], Relu):
+        return False
+    above = [node for node in nodes[start + 1 :] if isinstance(node, Affine | Convolution)]
+    relus = sum(isinstance(node, Relu) for node in nodes[start + 1 :])
+    biases = all((node.bias <= 0).all() for node in above)
+    return relus >= len(above) and biases and bool(question.values[len(nodes) - 1][0] > 0)
