@@ -25,6 +25,7 @@ _HOMES = {
     "Budget": "dtdsym.geometry.budget",
     "arrangement": "dtdsym.geometry.arrangement",
     "audit": "dtdsym.report.audit",
+    "decide": "dtdsym.claims.decide",
     "explain": "dtdsym.relevance.explain",
     "from_module": "dtdsym.network.from_module",
     "identify": "dtdsym.relevance.identify",

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from dtdsym.claims.decide import CLAIMS
 from dtdsym.command import (
     UNDECIDED,
     check_writable,
@@ -101,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--root", default="relevance", help="relevance (what implementations use) or hinge (the theory's)")
     add("--layer", metavar="L|all", default="1", help="number from 1, several with commas, or all (1)")
+    add(
+        "--claim",
+        metavar="NAME",
+        action="append",
+        help=f"repeatable: a claim of the paper, decided on every input ({', '.join(CLAIMS)}; c5 and c6 always are)",
+    )
+    add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
     add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
     add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
     add("--jobs", metavar="N", type=int, default=1, help="worker processes (1)")
@@ -121,7 +129,7 @@ def _run(options: argparse.Namespace) -> Report:
         raise InputError(f"--ledger {options.ledger}: give 0 or more")
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
-    asked = _asked(options)
+    asked = _asked(options, network)
     settings = Settings.of(network, **asked)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
@@ -146,7 +154,7 @@ def _run(options: argparse.Namespace) -> Report:
     return report
 
 
-def _asked(options: argparse.Namespace) -> dict[str, Any]:
+def _asked(options: argparse.Namespace, network: Network) -> dict[str, Any]:
     least, layer = options.min_logit, options.layer
     return {
         "rules": list(dict.fromkeys(options.rule or DEFAULT_RULES)),
@@ -157,7 +165,22 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
         "min_logit": (0.0 if options.input else 0.1) if least is None else least,
         "budget": Budget(seconds=options.budget),
         "engine": options.engine,
+        "claims": options.claim or (),
+        "target": _target(options, network),
     }
+
+
+def _target(options: argparse.Namespace, network: Network) -> list[float] | None:
+    """The relevance that c3 is to forge."""
+    if ("c3" in (options.claim or ())) != (options.target is not None):
+        raise InputError("--claim c3 and --target FILE belong together: the relevance to forge, one row")
+    if options.target is None:
+        return None
+    given = read_inputs(options.target, network, "target")
+    if given.count != 1:
+        raise InputError(f"{options.target}: {given.count} rows; give one, the relevance to forge")
+    row: list[float] = given.batch(0, 1).points[0].tolist()
+    return row
 
 
 def _inputs(options: argparse.Namespace, network: Network, settings: Settings) -> GivenInputs | SampledInputs:

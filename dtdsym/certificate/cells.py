@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -43,17 +44,28 @@ def _height(wall: Wall, homogeneous: np.ndarray) -> Fraction:
 
 
 def _no_facet(cell: Cell, wall: Wall, meter: Meter) -> dict[str, Any]:
-    others = [other for other in cell.walls if other is not wall]
-    match interior([other.row for other in others], wall.row, deadline=meter.tick):
+    match interior([other.row for other in _others(cell, wall)], wall.row, deadline=meter.tick):
         case Empty(multipliers, own):
-            pairs = zip(others, multipliers, strict=True)
-            used = [(other, fraction(y)) for other, y in pairs if y != 0]
-            return {
-                "entry": wall.entries[0],
-                "multipliers": [[other.entries[0], text(y * _factor(cell, other))] for other, y in used],
-                "wall": text(fraction(own) * _factor(cell, wall)),
-            }
+            return _proof(cell, wall, [fraction(y) for y in multipliers], fraction(own))
     raise AssertionError("a facet that was not crossed, in a search that is exhausted: a bug; please report")
+
+
+def no_facets(cell: Cell, proofs: Mapping[Wall, tuple[list[Fraction], Fraction]]) -> list[dict[str, Any]]:
+    """Walls that are no facets inside a polyhedron, as `geometry.within` found: its rows' multipliers come last."""
+    return [_proof(cell, wall, multipliers, own) for wall, (multipliers, own) in proofs.items()]
+
+
+def _others(cell: Cell, wall: Wall) -> list[Wall]:
+    return [other for other in cell.walls if other is not wall]
+
+
+def _proof(cell: Cell, wall: Wall, multipliers: list[Fraction], own: Fraction) -> dict[str, Any]:
+    others = _others(cell, wall)
+    pairs = zip(others, multipliers[: len(others)], strict=True)
+    used = [[other.entries[0], text(y * _factor(cell, other))] for other, y in pairs if y]
+    rows = [[number, text(y)] for number, y in enumerate(multipliers[len(others) :]) if y]
+    proof = {"entry": wall.entries[0], "multipliers": used, "wall": text(own * _factor(cell, wall))}
+    return {**proof, "rows": rows} if rows else proof
 
 
 def _factor(cell: Cell, wall: Wall) -> Fraction:

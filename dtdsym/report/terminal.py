@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dtdsym.arithmetic.rational import nearest_float
+from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import INSIDE, VIOLATIONS
 from dtdsym.report.labels import over_lines
 from dtdsym.survey.findings import Findings, RootRow
@@ -45,7 +47,12 @@ def render(found: Findings) -> RenderableType:
     """Everything, for a rich console of any width."""
     parts: list[RenderableType] = [Text("Findings", style="bold"), *_findings(found), Text()]
     parts += [_places(found), Text(), _facts(found), Text(), *_legend(found), Text()]
-    for title, lines in (("Why it does not sum", _ledgers(found)), ("What the given explanation is", _compared(found))):
+    sections = {
+        "What the paper claims": _claims(found),
+        "Why it does not sum": _ledgers(found),
+        "What the given explanation is": _compared(found),
+    }
+    for title, lines in sections.items():
         told = [Padding(line, (0, 0, 0, 2)) for line in lines]
         parts += [Text(title, style="bold"), *told, Text()] if told else []
     parts += [Text("What was asked", style="bold"), *_asked(found)]
@@ -158,6 +165,20 @@ def _ledgers(found: Findings) -> Iterator[Text]:
     for made in found.ledgers:
         head = f"{made.rule.label}, input {made.input}, logit {made.logit}: "
         yield Text(head, style="bold").append(" ".join(made.ledger.sentences()), style="not bold")
+
+
+def _claims(found: Findings) -> Iterator[Text]:
+    """The claims that were decided input by input, one sentence a claim, rule and layer."""
+    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for claim in found.decided:
+        groups.setdefault((claim["claim"], claim["rule"] or "", claim["layer"]), []).append(claim)
+    for (name, rule, layer), made in groups.items():
+        verdicts = Counter(claim["verdict"] for claim in made)
+        told = ", ".join(f"{verdict} for {times:,}" for verdict, times in sorted(verdicts.items()))
+        worst = next((claim for claim in made if claim["bad_news"]), made[0])
+        head = Text(f"{name}{', ' * bool(rule)}{rule}, layer {layer}: ", style="bold")
+        text = f"{told} of {len(made):,} inputs. Input {worst['input']}, {worst['verdict']}: {worst['reason']} "
+        yield head.append(f"{CLAIMS[name][0].upper()}{CLAIMS[name][1:]}: {text}", style="not bold")
 
 
 def _compared(found: Findings) -> Iterator[Text]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.lines import input_line, point, written
 from dtdsym.errors import BudgetSpent, NoRoot
 from dtdsym.geometry.placement import PLACES, place_in
@@ -15,8 +16,6 @@ from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.exactly import ExactInput
 
-REDERIVED = ("lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat", "zbox", "pinv")
-"""Rules whose roots a checker derives again; those of others are certified as points."""
 SEEN = tuple(PLACES.index(name) for name in ("degenerate", "no_root", "same_cell", "outside"))
 """Places that a checker sees without evidence where enclosures decided, since all points then lie in open cells."""
 
@@ -48,14 +47,11 @@ class Certificates:
     ) -> None:
         """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
         decided."""
-        lines = self.lines.setdefault(number, [])
-        if not lines:
-            lines.append(written(input_line(self.network, exactly.x)))
         head = {"claim": "place", "network": self.network.sha256, "input": exactly.hash, "logit": logit, "layer": layer}
-        rederived = isinstance(rule, Rule) and rule.name in REDERIVED
+        known = rederived(rule)
         for neuron, place in enumerate(places.tolist()):
             name = PLACES[place]
-            if name == "undecided" or (name == "no_root" and not rederived):
+            if name == "undecided" or (name == "no_root" and not known):
                 continue
             try:
                 plain = by_enclosure[neuron] and place in SEEN
@@ -63,12 +59,19 @@ class Certificates:
             except BudgetSpent:
                 self.without += 1
                 continue
-            if rederived:
+            if known:
                 what: dict[str, Any] = {"rule": rule.label, "root": exactly.settings.root, "neuron": neuron}
             else:
                 what = {"point": point(exactly.root(rule, layer, neuron))}
-            self.count += 1
-            lines.append(written({**head, **what, "place": name, "evidence": evidence}))
+            self.write(number, exactly, {**head, **what, "place": name, "evidence": evidence})
+
+    def write(self, number: int, exactly: ExactInput, line: dict[str, Any]) -> None:
+        """Add a claim about an input."""
+        lines = self.lines.setdefault(number, [])
+        if not lines:
+            lines.append(written(input_line(self.network, exactly.x)))
+        self.count += 1
+        lines.append(written(line))
 
     def _evidence(
         self, exactly: ExactInput, rule: Rule | Composite, layer: int, neuron: int, name: str

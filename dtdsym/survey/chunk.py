@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.certify import Certificates
+from dtdsym.survey.claims import decide_claims
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
@@ -40,6 +42,7 @@ class Chunk:
     outside_domain: int
     tallies: list[Tally]
     certificates: Certificates | None = None
+    claims: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -57,7 +60,7 @@ def audit_chunk(
     chunk.certificates = Certificates(network) if certify else None
     for logit, numbers in _by_logit(network, settings, points):
         one = network.logit(logit)
-        _Group(one, logit, settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
+        _Group(one, network, logit, settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
     return chunk
 
 
@@ -92,9 +95,11 @@ def widest(network: Network) -> int:
 
 @dataclass(eq=False)
 class _Group:
-    """Inputs of a chunk that share one explained logit; `numbers` are their places in the whole survey."""
+    """Inputs of a chunk that share one explained logit; `numbers` are their places in the whole survey. network: cut to
+    that logit, of the `whole` one."""
 
     network: Network
+    whole: Network
     logit: int
     settings: Settings
     points: np.ndarray
@@ -121,6 +126,10 @@ class _Group:
             relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
             for layer, home in homes.items():
                 self._tally(next(tallies), rule, layer, home, relevances, chunk.certificates)
+        if self.settings.claims:
+            for i, number in enumerate(self.numbers):
+                made = decide_claims(self.whole, self.logit, number, self.exactly(i), chunk.certificates)
+                chunk.claims.extend(made)
 
     def _home(self, layer: int, values: Mapping[int, Enclosure]) -> Home:
         return Home.at(self.network, self.network.layer(layer).source, values)

@@ -12,6 +12,7 @@ from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.identify import Identification
 from dtdsym.relevance.rule import Rule
+from dtdsym.survey.claims import table_claims
 from dtdsym.survey.ledgers import InputLedger
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
@@ -87,7 +88,8 @@ class CertificateCounts:
 @dataclass
 class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
-    compared: what an explanation made elsewhere was found to be. seconds: wall-clock time."""
+    compared: what an explanation made elsewhere was found to be. decided: claims, input by input. seconds:
+    wall-clock time."""
 
     network: Network
     settings: Settings
@@ -99,16 +101,19 @@ class Findings:
     ledgers: list[InputLedger] = field(default_factory=list)
     compared: Identification | None = None
     certificates: CertificateCounts | None = None
+    decided: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def violated(self) -> bool:
-        """Whether a root lies where the Taylor identity does not reach, or does not exist."""
-        return any(row.tally.places[name] for row in self.rows for name in VIOLATIONS)
+        """Whether a root lies where the Taylor identity does not reach, or does not exist, or a claim is bad news."""
+        roots = any(row.tally.places[name] for row in self.rows for name in VIOLATIONS)
+        return roots or any(claim["bad_news"] for claim in self.decided)
 
     @property
     def undecided(self) -> bool:
         """Whether a budget ran out before some decision."""
-        return any(row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows)
+        roots = any(row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows)
+        return roots or any(claim["verdict"] == "undecided" for claim in self.decided)
 
     @property
     def roots(self) -> list[dict[str, Any]]:
@@ -117,8 +122,9 @@ class Findings:
 
     @property
     def claims(self) -> list[dict[str, Any]]:
-        """Verdicts on the paper's claims; none is decided here yet."""
-        return []
+        """Verdicts on the paper's claims: c5 and c6 on all inputs, others on each."""
+        certified = self.certificates is not None and not self.certificates.without
+        return [*table_claims(self.settings, self.rows, certified), *self.decided]
 
     def to_json(self) -> dict[str, Any]:
         """The whole report, "format": "dtdsym-report/1": counts exact, rationals as "p/q" beside a float."""

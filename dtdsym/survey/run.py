@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from dtdsym.arithmetic.rational import text
 from dtdsym.certificate.file import CertificateFile
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -46,6 +47,7 @@ class Job:
         batch = self.inputs.batch(first, min(first + self.size, self.inputs.count))
         done = audit_chunk(self.network, self.settings, batch.points, batch.rejected, first, certify=self.certify)
         found: dict[str, Any] = {"inputs": done.counts, "rows": [tally.to_json() for tally in done.tallies]}
+        found["claims"] = sorted(done.claims, key=lambda claim: claim["input"])
         if done.certificates is not None:
             made = done.certificates
             found |= {"lines": made.text(), "written": made.count, "without": made.without}
@@ -64,6 +66,8 @@ def conduct(
     min_logit: float = 0.0,
     budget: Budget | None = None,
     engine: str = "auto",
+    claims: Sequence[str] = (),
+    target: Sequence[Any] | None = None,
     ledger: int = 1,
     executor: Executor | None = None,
     journal: str | None = None,
@@ -73,7 +77,8 @@ def conduct(
     """Place every root of every rule at every layer, exactly, for all inputs.
 
     inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
-    with parameters, as "gamma:1". layers: numbers from 1, or "all". executor: any concurrent.futures.Executor.
+    with parameters, as "gamma:1". layers: numbers from 1, or "all". claims: those that are decided on every input,
+    besides c5 and c6, which the roots decide; target: c3's relevance (in,). executor: any concurrent.futures.Executor.
     ledger: how many inputs have their ledger kept. journal: file that finished chunks are written to; a run that finds
     it complete or in part goes on from there. certificates: file for a line of evidence about every decided root.
     Raises InputError, RuleError.
@@ -82,6 +87,7 @@ def conduct(
     settings = Settings.of(
         network, rules=rules, layers=layers, logit=logit, root=root,
         domain=domain, min_logit=min_logit, budget=budget, engine=engine,
+        claims=claims, target=target,
     )  # fmt: skip
     given = as_inputs(inputs, network)
     job = Job(network, settings, given, chunk_size(network, settings), certificates is not None)
@@ -96,9 +102,11 @@ def conduct(
         found.inputs.merge(data["inputs"])
         for row, tally in zip(rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
+        found.decided.extend(data["claims"])
         if progress is not None:
             done += min((chunk + 1) * job.size, given.count) - chunk * job.size
             progress(done, given.count)
+    found.decided.sort(key=lambda claim: claim["input"])
     found.ledgers = first_ledgers(network, settings, given, ledger)
     found.seconds = time.perf_counter() - started
     return found
@@ -160,6 +168,8 @@ def identity(job: Job) -> dict[str, Any]:
         "min_logit": settings.min_logit,
         "budget": [settings.budget.seconds, settings.budget.cells],
         "engine": settings.engine,
+        "claims": list(settings.claims),
+        "target": None if settings.target is None else [text(number) for number in settings.target],
         "chunk_size": job.size,
         "certificates": job.certify,
     }

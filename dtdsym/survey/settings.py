@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from dtdsym.arithmetic.rational import fractions, vector
+from dtdsym.claims.decide import check_claim
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.root import check_kind
 from dtdsym.relevance.rule import Rule
+from dtdsym.survey.tally import PROVED_BY
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:
 
 @dataclass(frozen=True)
 class Settings:
-    """rules and layers to audit, the explained logit (None: each input's largest output), and how."""
+    """rules and layers to audit, the explained logit (None: each input's largest output), and how. claims: those that
+    are decided input by input, besides c5 and c6, which the root table decides; target: c3's."""
 
     rules: tuple[Rule | Composite, ...]
     layers: tuple[int, ...]
@@ -77,6 +82,8 @@ class Settings:
     min_logit: float
     budget: Budget
     engine: str = "auto"
+    claims: tuple[str, ...] = ()
+    target: tuple[Fraction, ...] | None = None
 
     def bounds(self, network: Network, start: int) -> tuple[Fraction | None, Fraction | None]:
         """Where the value of node `start` may lie: the domain for the network's input, [0, inf) where only outputs of
@@ -101,6 +108,8 @@ class Settings:
         min_logit: float = 0.0,
         budget: Budget | None = None,
         engine: str = "auto",
+        claims: Sequence[str] = (),
+        target: Sequence[Any] | None = None,
     ) -> Settings:
         """Settings read from what a person writes. layers: numbers, or "all". Raises RuleError and InputError."""
         if root not in ("relevance", "hinge"):
@@ -122,7 +131,12 @@ class Settings:
             composite(rule).check(network)
             for layer in chosen:
                 check_kind(network, layer, rule, root)
-        return Settings(read, tuple(chosen), number, root, Domain.parse(domain), min_logit, budget or Budget(), engine)
+        for claim in claims:
+            check_claim(claim)
+        own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
+        allowed = Domain.parse(domain)
+        wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
+        return Settings(read, tuple(chosen), number, root, allowed, min_logit, budget or Budget(), engine, own, wanted)
 
 
 def _layers(network: Network, layers: Any) -> tuple[int, ...]:

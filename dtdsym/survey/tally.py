@@ -14,6 +14,11 @@ from dtdsym.arithmetic.rational import from_text, text
 from dtdsym.geometry.placement import PLACES
 
 BIN = math.log(1.01)
+PROVED_BY = {
+    "c5": ("boundary", "same_gradient_elsewhere", "outside"),
+    "c6": ("boundary", "outside", "no_root"),
+}
+"""Claims that a root table decides, and the places that prove them."""
 
 
 @dataclass
@@ -68,7 +73,8 @@ class Tally:
     """Counts over roots (places, equal_*, zero_relevance, in_domain) and over inputs (inputs_*, on_hinge).
 
     undecided_facts counts questions other than the place that a spent budget left open.
-    decided_by: how each place was decided. seconds: time spent on them.
+    decided_by: how each place was decided. seconds: time spent on them. first: claim (c5, c6) -> the first root in
+    order of inputs and neurons that proves it: [input number, neuron, place], or None.
     """
 
     places: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
@@ -83,6 +89,7 @@ class Tally:
     residuals: Residuals = field(default_factory=Residuals)
     decided_by: dict[str, int] = field(default_factory=lambda: {"enclosure": 0, "rational": 0})
     seconds: float = 0.0
+    first: dict[str, list[Any] | None] = field(default_factory=lambda: dict.fromkeys(PROVED_BY))
 
     @property
     def total(self) -> int:
@@ -98,7 +105,15 @@ class Tally:
             for key, times in theirs.items():
                 mine[key] += times
         self.residuals.merge(other.residuals)
+        for claim, found in other.first.items():
+            self.note(claim, found)
         self.seconds += other.seconds
+
+    def note(self, claim: str, found: list[Any] | None) -> None:
+        """A root that proves a claim; the earliest is kept."""
+        own = self.first[claim]
+        if found is not None and (own is None or found < own):
+            self.first[claim] = found
 
     def to_json(self) -> dict[str, Any]:
         """Everything, exactly, as JSON values; `from_json` reads it back."""
@@ -108,6 +123,7 @@ class Tally:
             "places": self.places,
             "decided_by": self.decided_by,
             "seconds": self.seconds,
+            "first": self.first,
             "residuals": {
                 "maximum": text(rest.maximum),
                 "input": rest.input,
@@ -133,6 +149,7 @@ class Tally:
             places=dict(data["places"]),
             decided_by=dict(data["decided_by"]),
             seconds=data["seconds"],
+            first=dict(data["first"]),
             residuals=residuals,
             **counts,
         )

@@ -15,7 +15,7 @@ from dtdsym.geometry.placement import INSIDE, PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import Tally
+from dtdsym.survey.tally import PROVED_BY, Tally
 
 OPEN = -1
 SAME_GRADIENT = ("degenerate", *INSIDE, "same_gradient_elsewhere")
@@ -123,6 +123,7 @@ def count(verdicts: Verdicts, tally: Tally, ask: Ask, hinges: np.ndarray, number
     tally.decided_by["rational"] += int((left & (place[kept] != PLACES.index("undecided"))).sum())
     _count_facts(verdicts, place, asked, kept, tally)
     _count_inputs(place[kept], tally)
+    _note_first(place, kept, tally, numbers)
     _count_residuals(verdicts, asked, kept, tally)
     _settle_maximum(verdicts, kept, asked, tally, ask, numbers)
     return place
@@ -165,6 +166,14 @@ def _count_inputs(place: np.ndarray, tally: Tally) -> None:
     tally.inputs_any_different_gradient += int(different.sum())
     tally.inputs_unresolved += int((unresolved.any(1) & ~different).sum())
     tally.inputs_all_equal_gradient += int(equal.all(1).sum())
+
+
+def _note_first(place: np.ndarray, kept: np.ndarray, tally: Tally, numbers: Sequence[int]) -> None:
+    for claim, names in PROVED_BY.items():
+        proves = np.isin(place, [PLACES.index(name) for name in names]) & kept[:, None]
+        for i in np.flatnonzero(proves.any(1))[:1].tolist():
+            j = int(proves[i].argmax())
+            tally.note(claim, [numbers[i], j, PLACES[place[i, j]]])
 
 
 def _count_residuals(verdicts: Verdicts, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally) -> None:

@@ -1,0 +1,106 @@
+"""Claims' verdicts as lines that a checker accepts: the evidence of each kind, from what its verdict rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dtdsym.arithmetic.rational import fractions
+from dtdsym.certificate.cells import no_facets, pattern_text
+from dtdsym.certificate.lines import hash_of, point
+from dtdsym.certificate.place import Evidence, Witness
+from dtdsym.claims.decide import OF_A_RULE
+from dtdsym.claims.placed import PlacedRoot
+from dtdsym.claims.verdict import Question, Undecided, Verdict
+from dtdsym.errors import NoRoot
+from dtdsym.relevance.rule import Rule
+
+REDERIVED = ("lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat", "zbox", "pinv")
+"""Rules whose relevances and roots a checker derives again."""
+
+
+def rederived(rule: object) -> bool:
+    """Whether a checker knows the rule."""
+    return isinstance(rule, Rule) and rule.name in REDERIVED
+
+
+def claim_line(question: Question, verdict: Verdict) -> dict[str, Any] | None:
+    """The line of a verdict; None where it is undecided, or speaks of a rule that checkers do not know.
+
+    Raises BudgetSpent where the evidence costs more than the question's budget."""
+    of_a_rule = verdict.claim in OF_A_RULE
+    if isinstance(verdict, Undecided) or (of_a_rule and not rederived(question.rule)):
+        return None
+    head = {
+        "claim": verdict.claim,
+        "network": question.network.sha256,
+        "input": hash_of(point(fractions(question.x))),
+        "logit": question.logit,
+        "layer": question.layer,
+    }
+    asked = {"rule": question.rule.label, "root": question.root} if of_a_rule else {}
+    evidence = _KINDS[verdict.claim](question, verdict)
+    return {**head, **asked, "verdict": verdict.name, "evidence": evidence}
+
+
+def _roots(question: Question, found: Sequence[PlacedRoot]) -> list[Evidence]:
+    witness = Witness(question.home)
+    return [{"place": one.name, "evidence": _evidence(question, witness, one)} for one in found]
+
+
+def _evidence(question: Question, witness: Witness, one: PlacedRoot) -> Evidence:
+    if one.place is None or isinstance(one.root, NoRoot):
+        return {}
+    return witness.evidence(one.root, one.place, question.budget.start())
+
+
+def _c1(_: Question, verdict: Verdict) -> Evidence:
+    if verdict.name == "refuted":
+        return dict(verdict.witness)
+    regions = []
+    for neuron, found in verdict.grounds:
+        cells = [{"pattern": pattern_text(cell.pattern), "no_facet": no_facets(cell, own)} for cell, own in found.cells]
+        regions.append({"neuron": neuron, "cells": cells})
+    return {"regions": regions}
+
+
+def _c4(_: Question, verdict: Verdict) -> Evidence:
+    return {"derivatives": verdict.witness["derivatives"]}
+
+
+def _c5(question: Question, verdict: Verdict) -> Evidence:
+    if verdict.name == "refuted":
+        return {"roots": _roots(question, verdict.grounds)}
+    first: PlacedRoot = verdict.grounds
+    return {"neuron": first.neuron, **_roots(question, [first])[0]}
+
+
+def _c6(question: Question, verdict: Verdict) -> Evidence:
+    counts = {name: verdict.witness[name] for name in ("equal_gradient", "equal_output")}
+    return {"roots": _roots(question, verdict.grounds), **counts}
+
+
+def _nonpositive_bias(question: Question, verdict: Verdict) -> Evidence:
+    if verdict.grounds is None:
+        return {"theorem": True}
+    origin, found = verdict.grounds
+    return {"place": found.name, "evidence": Witness(question.home).evidence(origin, found, question.budget.start())}
+
+
+def _conservation(_: Question, verdict: Verdict) -> Evidence:
+    return {"sum": verdict.witness["sum"]}
+
+
+def _assumption_1(_: Question, verdict: Verdict) -> Evidence:
+    return dict(verdict.witness)
+
+
+_KINDS: Mapping[str, Callable[[Question, Verdict], Evidence]] = {
+    "c1": _c1,
+    "c4": _c4,
+    "c5": _c5,
+    "c6": _c6,
+    "nonpositive_bias": _nonpositive_bias,
+    "conservation": _conservation,
+    "assumption_1": _assumption_1,
+}

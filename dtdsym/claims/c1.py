@@ -1,0 +1,96 @@
+"""C1, Proposition 1 as it is printed (Sixt and Landgraf 2022): the admissible region of the relevance of layer l's
+neurons lies in the network's linear region, N_{R^l}(a_l) in N_{F_l}(a_l).
+
+On one network, at an inner layer l, with constant roots in all layers above: then R^{l+1}_j = G_j (a_{l+1} - root)_j
+with G = grad F_{l+1}, and R^{l+1}_j o f_l has one gradient where neuron j keeps its state (everywhere, if G_j = 0 or
+its weights are 0). Refuted: a point where all neurons with G_j != 0 keep their states, or where neuron j does, and that
+lies in another linear region of F_l. Proved: there is none, for any j.
+
+Neither is bad news for an explanation: what holds is the proposition as corrected. The component on which all these
+neurons keep their states and f_l(a) stays in the region of the layer above lies in N_{F_l}(a_l), since there F_l is one
+affine function: the region of a single neuron's relevance, or of all of them, says nothing of the layers above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fractions, text
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.errors import OnHinge
+from dtdsym.geometry.component import Component
+from dtdsym.geometry.within import Contained, Escapes, within
+from dtdsym.network.layers import Relu
+from dtdsym.network.slice import Slice
+
+ALL = -1
+"""Stands for all neurons together."""
+
+
+def decide(question: Question) -> Verdict:
+    """First all neurons together, which refutes every reading at once; then each alone."""
+    statement = (
+        f"With constant roots above layer {question.layer}, where its neurons' relevance has one gradient the network "
+        "has one, too (Proposition 1 as printed)."
+    )
+    if not question.chain or question.layer == len(question.one.layers):
+        reason = "It speaks of inner layers of plain chains of layers and ReLUs."
+        return Undecided("c1", statement, reason)
+    home, meter = question.home, question.budget.start()
+    try:
+        above = gradient_above(question)
+    except OnHinge as bent:
+        return Undecided("c1", statement, f"The layer above has no gradient: {bent}")
+    states = question.values[question.one.layer(question.layer).output]
+    if any(z == 0 and g != 0 for z, g in zip(states, above, strict=True)):
+        return Undecided("c1", statement, "A neuron of the layer sits on its hinge, so its relevance has no gradient.")
+    contained: list[tuple[int, Contained]] = []
+    for neuron, rows in regions(question, above):
+        found = within(home, rows, meter)
+        if isinstance(found, Escapes):
+            point = [text(entry) for entry in fractions(found.point)]
+            who = "all neurons that count keep their states" if neuron == ALL else f"neuron {neuron} keeps its state"
+            reason = f"At another point {who}, but the network has another gradient."
+            return Refuted("c1", statement, reason, witness={"neuron": neuron, "point": point}, grounds=found)
+        contained.append((neuron, found))
+    reason = "No facet of the linear region meets the region of any neuron's relevance."
+    return Proved("c1", statement, reason, grounds=contained)
+
+
+def gradient_above(question: Question) -> tuple[Any, ...]:
+    """G, the gradient of F_{l+1} at its layer's input. Raises OnHinge, BudgetSpent."""
+    start = question.one.layer(question.layer + 1).source
+    return Component(Slice(question.one, start, {}), question.values[start], question.budget).gradient
+
+
+def regions(question: Question, above: tuple[Any, ...]) -> Iterator[tuple[int, list[list[Any]]]]:
+    """(neuron or ALL, the half-spaces in which the relevance has one gradient): of all together, then of each."""
+    layer = question.one.layer(question.layer)
+    bends = isinstance(question.one.nodes[layer.output + 1], Relu)
+    rows = {neuron: _half_space(question, neuron) for neuron in range(layer.size)} if bends else {}
+    counting = [neuron for neuron in rows if above[neuron] != 0 and rows[neuron]]
+    yield ALL, [rows[neuron] for neuron in counting]
+    for neuron in range(layer.size):
+        yield neuron, [rows[neuron]] if neuron in counting else []
+
+
+def _half_space(question: Question, neuron: int) -> list[Any]:
+    """Integers (a, c) with a.x + c > 0 where the neuron keeps its state; none if it never changes it."""
+    layer, block = question.one.layer(question.layer), slice(neuron, neuron + 1)
+    z = question.values[layer.output][neuron]
+    w = RATIONAL.lift(np.zeros(layer.width, dtype=int))
+    weights, factors, fields = RATIONAL.lift(layer.weights(block))[0], layer.factors(block), layer.fields(block)
+    weights = weights if factors is None else weights * RATIONAL.lift(factors)[0]
+    for place, weight in zip(range(layer.width) if fields is None else fields[0], weights, strict=True):
+        if place >= 0:
+            w[place] = w[place] + weight
+    bias = RATIONAL.lift(layer.biases(block))[0]
+    if z == 0 or not w.any():
+        return []
+    common = ONE.q
+    for entry in (*w, bias):
+        common = common.lcm(entry.q)
+    sign = 1 if z > ZERO else -1
+    return [(entry * common * sign).p for entry in (*w, bias)]

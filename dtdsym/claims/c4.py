@@ -1,0 +1,58 @@
+"""C4, Proposition 4 (Sixt and Landgraf 2022): full recursion with roots that move needs derivatives of high order.
+
+ReLUs hide them, since their higher derivatives are zero. On the softplus twin of one network, log(1 + exp(z)) in place
+of every ReLU and the same weights, R^1 needs the derivatives of layer l's activation up to order l where roots are not
+locally constant. Proved: for every layer l that bends there is a neuron whose activation has, at this input, a
+derivative of order l that is not zero: an enclosure in exact numbers, by Arb balls, does not hold 0. Otherwise
+undecided: an enclosure cannot show that a derivative is zero. Proved is bad news for who wants to compute the recursion
+on smooth networks: its cost and its size grow with the order; no explanation is wrong by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dtdsym.arithmetic.ball import SOFTPLUS, derivative, precision
+from dtdsym.arithmetic.rational import fractions, nearest_float, text
+from dtdsym.claims.verdict import Proved, Question, Undecided, Verdict
+from dtdsym.network.evaluate import evaluate
+from dtdsym.network.layers import Relu
+
+
+def decide(question: Question) -> Verdict:
+    """The largest derivative of order l among the neurons of every layer l."""
+    orders = sum(isinstance(node, Relu) for node in question.one.nodes)
+    statement = f"On the softplus twin, full recursion with roots that move needs derivatives up to order {orders}."
+    if not question.chain or not orders:
+        reason = "It speaks of plain chains of layers and ReLUs."
+        return Undecided("c4", statement, reason)
+    found = list(_derivatives(question))
+    sizes = "; ".join(f"order {one['order']}: {one['size']:.3g} at neuron {one['neuron']}" for one in found)
+    witness = {"derivatives": [{key: one[key] for key in ("layer", "order", "neuron", "low", "high")} for one in found]}
+    if all(one["apart"] for one in found):
+        return Proved("c4", statement, f"None of these is zero at the input: {sizes}.", witness=witness)
+    return Undecided("c4", statement, f"Enclosures do not exclude zero: {sizes}.", witness=witness)
+
+
+def _derivatives(question: Question) -> Iterator[dict[str, Any]]:
+    """For each ReLU in order, the neuron whose derivative of that order is farthest from zero, with its enclosure."""
+    with precision():
+        values = evaluate(question.one, SOFTPLUS, {0: SOFTPLUS.lift(list(fractions(question.x)))})
+        order = 0
+        for node in question.one.nodes:
+            if not isinstance(node, Relu):
+                continue
+            order += 1
+            bounds = [derivative(z, order) for z in values[node.source]]
+            distances = [max(low, -high) for low, high in bounds]
+            neuron = distances.index(max(distances))
+            low, high = bounds[neuron]
+            yield {
+                "layer": order,
+                "order": order,
+                "neuron": neuron,
+                "low": text(low),
+                "high": text(high),
+                "size": nearest_float((low + high) / 2),
+                "apart": distances[neuron] > 0,
+            }

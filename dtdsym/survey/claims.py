@@ -1,0 +1,122 @@
+"""Claims decided on every audited input, as JSON values with their certificates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from dtdsym.arithmetic.rational import RATIONAL
+from dtdsym.certificate.claims import claim_line
+from dtdsym.claims.decide import OF_A_RULE, answer
+from dtdsym.claims.verdict import Question, Undecided, Verdict
+from dtdsym.errors import BudgetSpent, OnHinge
+from dtdsym.network.network import Network
+from dtdsym.survey.certify import Certificates
+from dtdsym.survey.exactly import ExactInput
+from dtdsym.survey.settings import Settings
+
+
+def decide_claims(
+    network: Network, logit: int, number: int, exactly: ExactInput, certificates: Certificates | None
+) -> Iterator[dict[str, Any]]:
+    """Every claim of the settings on input `number`, for every layer, and every rule where the claim is about one."""
+    settings = exactly.settings
+    for claim in settings.claims:
+        rules = settings.rules if claim in OF_A_RULE else settings.rules[:1]
+        for layer in settings.layers:
+            for rule in rules:
+                started = time.perf_counter()
+                x = RATIONAL.lift(exactly.x)
+                question = Question(network, x, logit, layer, rule, settings.root, settings.budget, settings.target)
+                verdict = _answered(claim, question)
+                written = certificates is not None and _certified(question, verdict, number, exactly, certificates)
+                yield {
+                    "claim": claim,
+                    "input": number,
+                    "logit": logit,
+                    "rule": rule.label if claim in OF_A_RULE else None,
+                    "layer": layer,
+                    "verdict": verdict.name,
+                    "bad_news": verdict.bad_news,
+                    "statement": verdict.statement,
+                    "reason": verdict.reason,
+                    "witness": dict(verdict.witness),
+                    "certificate": written,
+                    "seconds": time.perf_counter() - started,
+                }
+
+
+def _answered(claim: str, question: Question) -> Verdict:
+    try:
+        return answer(claim, question)
+    except OnHinge as bent:
+        return Undecided(claim, f"The function of layer {question.layer}'s input has no gradient here.", str(bent))
+
+
+def _certified(
+    question: Question, verdict: Verdict, number: int, exactly: ExactInput, certificates: Certificates
+) -> bool:
+    try:
+        line = claim_line(question, verdict)
+    except BudgetSpent:
+        line = None
+    if line is not None:
+        certificates.write(number, exactly, line)
+    elif not isinstance(verdict, Undecided):
+        certificates.without += 1
+    return line is not None
+
+
+def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dict[str, Any]]:
+    """c5 and c6 on all audited inputs together, as the root table decides them; the roots' places certify them."""
+    for row in rows:
+        for claim, (proved, refuted) in _TABLE.items():
+            tally = row.tally
+            if not tally.total:
+                continue
+            first = tally.first[claim]
+            open_ = tally.places["undecided"]
+            verdict = "proved" if first is not None else "undecided" if open_ else "refuted"
+            reason = f"{open_} roots are undecided within the budget." if verdict == "undecided" else refuted
+            if first is not None:
+                reason = f"The first is that of neuron {first[1]} at input {first[0]}: {first[2]}. " + proved(tally)
+            yield {
+                "claim": claim,
+                "input": None if first is None else first[0],
+                "logit": "argmax" if settings.logit is None else settings.logit,
+                "rule": row.rule.label,
+                "layer": row.layer,
+                "verdict": verdict,
+                "bad_news": verdict == "proved",
+                "statement": STATEMENTS[claim].format(rule=row.rule.label, layer=row.layer),
+                "reason": reason,
+                "witness": {} if first is None else {"neuron": first[1], "place": first[2]},
+                "certificate": certified,
+                "seconds": tally.seconds,
+            }
+
+
+STATEMENTS = {
+    "c5": "Train-free roots of {rule} at layer {layer} are not kept inside the linear region of the layer's input.",
+    "c6": "Some root of {rule} at layer {layer} has another gradient than its input, or does not exist (Table 1).",
+}
+
+
+def _leaving(tally: Any) -> str:
+    away = sum(tally.places[name] for name in ("boundary", "same_gradient_elsewhere", "outside"))
+    return f"{away:,} of {tally.total:,} roots leave."
+
+
+def _rows(tally: Any) -> str:
+    inputs = tally.inputs_all_equal_gradient + tally.inputs_any_different_gradient + tally.inputs_unresolved
+    return (
+        f"{tally.inputs_any_different_gradient:,} of {inputs:,} inputs have one, and {tally.equal_output:,} of "
+        f"{tally.total:,} roots have their input's output."
+    )
+
+
+_TABLE = {
+    "c5": (_leaving, "All roots that exist lie inside."),
+    "c6": (_rows, "All roots exist and have their input's gradient."),
+}
