@@ -10,7 +10,9 @@ COMMANDS = {
     "verify": "audit the Taylor root points behind explanations of a network",
     "regions": "list, count and draw the linear regions of a network",
     "export": "write a network as .onnx, .pt or .safetensors, and check that it is the same function",
+    "check": "check certificates, trusting nothing of the rest",
 }
+_MODULES = {"check": "dtdsym.checker.__main__"}
 _USAGE = "usage: dtdsym COMMAND ...\n\n" + "".join(f"  dtdsym {name:<10} {what}\n" for name, what in COMMANDS.items())
 
 
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"dtdsym: unknown command {words[0]!r}; the commands are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    return int(import_module(f"dtdsym.{words[0]}").main(words[1:]))
+    return int(import_module(_MODULES.get(words[0], f"dtdsym.{words[0]}")).main(words[1:]))
 
 
 if __name__ == "__main__":

@@ -53,3 +53,70 @@ SEPARATIONS = {
     ),
 }
 """The first seven rows are the table of what separates one place from the next; no arrow reverses."""
+
+EVIDENCE = {
+    "two steps to the boundary": Example(
+        [([[-1, -1], [0, -1]], [1, -1]), ([[-1, 0.5]], [0])], True, (1, 1.5), (2.5, -2), "boundary"
+    ),
+    "two steps within the region": Example(
+        [([[-1, 1], [0, 1], [1, 1]], [0, 1, 0]), ([[1, 0.5, -1]], [0])], True, (1, 0.5), (0, -3), "same_region"
+    ),
+    "cones on the way, with walls that are no facets": Example(
+        [
+            ([[0, 1], [0.5, 0], [-1, 1]], [0, 0, 1]),
+            ([[0.5, 0.5, -1], [-1, -1, 1], [0, -1, 1]], [-1, -1, 0]),
+            ([[-1, 1, -1]], [0]),
+        ],
+        True, (-1, -0.5), (2, -2), "same_region_segment",
+    ),
+    "cones at the input, with walls that are no facets": Example(
+        [([[0, 1], [0.5, -1], [1, 1]], [-1, -1, 1]), ([[1, -1, -1]], [0])], True, (0, -1), (2, 2), "same_region_segment"
+    ),
+    "apart, by a list from the point": Example(
+        [
+            ([[0, 0.5], [0, -1], [-1, 1], [-1, -1]], [0, 0.5, 0, 1]),
+            ([[0, -1, -1, 1], [1, 0.5, -1, -1], [0.5, 0.5, -1, 0.5]], [1, -1, 1]),
+            ([[-1, 0, 0]], [0.5]),
+        ],
+        False, (0, 1.5), (2.5, 1), "same_gradient_elsewhere",
+    ),
+    "apart, by a list from the input with walls that are no facets": Example(
+        [
+            ([[-1, 0], [-1, 0], [1, -1], [-1, 0]], [0, -1, -1, 0]),
+            ([[0, 0, 0, -1], [0.5, 1, 1, 0.5]], [0, -1]),
+            ([[1, -1]], [1]),
+        ],
+        True, (-0.5, 0), (1.5, -2), "same_gradient_elsewhere",
+    ),
+    "apart, with cones at the point": Example(
+        [
+            ([[-1, -1], [0.5, 0.5], [1, -1]], [0, 0, 0]),
+            ([[0, -1, -1], [1, -1, -1], [-1, -1, -1], [-1, -1, 0]], [0, 0, -1, 0]),
+            ([[-1, -1, 1, 1]], [0.5]),
+        ],
+        True, (-1.5, 0), (3, -3), "same_gradient_elsewhere",
+    ),
+    "a hinge whose cones all have other gradients": Example(
+        [
+            ([[1, -1], [0.5, 0], [-1, 0]], [1, -1, 0]),
+            ([[0.5, 1, 1], [0.5, 1, 1], [-1, -1, 0], [0, 0, 0.5]], [0, -1, 0, 0]),
+            ([[0, 1, 0, 0.5]], [1]),
+        ],
+        True, (-1.5, 1), (2, 3), "outside",
+    ),
+    "a hinge that no cell of the region reaches": Example(
+        [
+            ([[-1, 0], [-1, -1], [0.5, 1], [1, -1]], [-1, 1, 0, 1]),
+            ([[-1, 0.5, -1, 0.5], [1, 0.5, -1, 0.5], [0, 1, -1, 1], [1, 1, 0, 1]], [0, 1, 1, 0]),
+            ([[0.5, 0, 1, 1]], [0]),
+        ],
+        True, (-1.5, 0), (-2, 2.5), "outside",
+    ),
+    "the boundary at the end of a segment through cones": Example(
+        [([[-1, 0.5], [0.5, -1], [1, 1]], [0, 0, 0.5]), ([[1, -1, 0]], [0])], True, (1, 0), (0.5, 1), "boundary"
+    ),
+    "the input itself": Example(
+        [([[1, -1], [1, 1]], [0, 0.5]), ([[0, 0]], [0])], True, (0.5, 0.5), (0.5, 0.5), "degenerate"
+    ),
+}  # fmt: skip
+"""Networks whose places take every kind of evidence."""

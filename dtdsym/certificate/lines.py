@@ -48,7 +48,7 @@ def _node(node: Node) -> dict[str, Any]:
     kind = {"node": type(node).__name__}
     match node:
         case Input():
-            return {**kind, "shape": list(node.shape)}
+            return {**kind, "size": node.size}
         case Affine():
             return {**kind, "source": node.source, **_weights(node)}
         case Convolution():

@@ -1,0 +1,84 @@
+"""Certificate lines of what the engine decides, and what the checker says of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dtdsym.arithmetic.rational import vector
+from dtdsym.certificate.lines import hash_of, input_line, network_line, point, written
+from dtdsym.certificate.place import Witness
+from dtdsym.checker.__main__ import Checker, answer
+from dtdsym.errors import NoRoot, OnHinge, RuleError
+from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.component import Component
+from dtdsym.geometry.placement import place_in
+from dtdsym.network.slice import slice_at
+from dtdsym.relevance.root import roots
+
+
+def certificates(
+    network: Any,
+    x: Sequence[Any],
+    *,
+    points: Iterable[Sequence[Any]] = (),
+    rules: Iterable[str] = (),
+    root: str = "relevance",
+    logit: int = 0,
+    layers: Iterable[int] | None = None,
+) -> list[str]:
+    """The lines about points of layer 1's input space, and about the roots of rules at all layers. Raises OnHinge where
+    F_1 bends at x; layers whose function bends there have no lines."""
+    exact = list(vector(x, size=network.sizes[0], name="x"))
+    head = {"network": network.sha256, "input": hash_of(point(exact)), "logit": logit}
+    lines = [network_line(network), input_line(network, exact)]
+    for other in points:
+        place, evidence = placed(network, x, vector(other, size=network.sizes[0], name="other"), logit, 1)
+        own = {"layer": 1, "point": point(vector(other, size=network.sizes[0], name="other"))}
+        lines.append({"claim": "place", **head, **own, "place": place, "evidence": evidence})
+    for layer in layers or range(1, len(network.layers) + 1) if rules else ():
+        for rule in rules:
+            try:
+                found = roots(network, x, rule=rule, logit=logit, layer=layer, root=root)
+            except RuleError:
+                continue
+            for neuron, own_root in enumerate(found):
+                try:
+                    place, evidence = placed(network, x, own_root, logit, layer)
+                except OnHinge:
+                    break
+                own = {"layer": layer, "rule": rule, "root": root, "neuron": neuron}
+                lines.append({"claim": "place", **head, **own, "place": place, "evidence": evidence})
+    return [written(line) for line in lines]
+
+
+def placed(network: Any, x: Any, other: Any, logit: int, layer: int) -> tuple[str, dict[str, Any]]:
+    """A point's place, with its evidence."""
+    if isinstance(other, NoRoot):
+        return "no_root", {}
+    function, a = slice_at(network, x, logit=logit, layer=layer)
+    home = Component(function, a, Budget())
+    p = vector(other, size=function.size, name="other")
+    found = place_in(home, p, Budget())
+    return found.name, Witness(home).evidence(p, found, Budget().start())
+
+
+def said(lines: Iterable[str]) -> list[tuple[int, bool, str]]:
+    """The checker's answers."""
+    checker = Checker([], [])
+    found = (answer(checker, number, line.rstrip("\n")) for number, line in enumerate(lines, start=1))
+    return [entry for entry in found if entry is not None]
+
+
+def refusals(lines: Sequence[str]) -> list[str]:
+    """What the checker refuses; every claim is answered."""
+    answers = said(lines)
+    assert sum(good for _, good, _ in answers) + sum(not good for _, good, _ in answers) == len(answers)
+    assert len([good for _, good, _ in answers]) >= len(claims_of(lines))
+    return [told for _, good, told in answers if not good]
+
+
+def claims_of(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """The claims among the lines."""
+    return [line for line in map(json.loads, lines) if "claim" in line]
