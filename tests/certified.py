@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dtdsym.arithmetic.rational import vector
+from dtdsym.certificate.claims import claim_line
 from dtdsym.certificate.lines import hash_of, input_line, network_line, point, written
 from dtdsym.certificate.place import Witness
 from dtdsym.checker.__main__ import Checker, answer
+from dtdsym.claims.decide import OF_A_RULE, ask
+from dtdsym.claims.decide import answer as decide_claim
 from dtdsym.errors import NoRoot, OnHinge, RuleError
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.placement import place_in
 from dtdsym.network.slice import slice_at
+from dtdsym.relevance.composite import parse
 from dtdsym.relevance.root import roots
 
 
@@ -82,3 +87,21 @@ def refusals(lines: Sequence[str]) -> list[str]:
 def claims_of(lines: Iterable[str]) -> list[dict[str, Any]]:
     """The claims among the lines."""
     return [line for line in map(json.loads, lines) if "claim" in line]
+
+
+def claim_lines(network: Any, x: Any, claims: Iterable[str], rules: Iterable[str], **asked: Any) -> list[str]:
+    """The lines of claims that are decided, after those of the network and the input; layers whose function bends there
+    have none."""
+    exact = list(vector(x, size=network.sizes[0], name="x"))
+    lines: list[dict[str, Any]] = [network_line(network), input_line(network, exact)]
+    for layer in range(1, len(network.layers) + 1):
+        for claim in claims:
+            for rule in rules if claim in OF_A_RULE else ["zplus"]:
+                question = ask(network, x, 0, layer, parse(rule), "relevance", Budget())
+                question = replace(question, **asked)
+                try:
+                    line = claim_line(question, decide_claim(claim, question))
+                except OnHinge:
+                    continue
+                lines += [line] if line is not None else []
+    return [written(line) for line in lines]

@@ -19,6 +19,10 @@ from dtdsym.arithmetic.windows import Windows
 
 BITS = 160
 """Working precision."""
+LARGEST = 4096
+"""Beyond, log(1 + exp(z)) is max(z, 0) up to 2^-5000, and its derivatives of order 2 and more are as small."""
+MARGIN = Fraction(1, 2**120)
+"""What enclosures are wider by, so that arithmetic of another kind can confirm them."""
 DIGITS = 20
 """Decimals of an enclosure that is shown."""
 
@@ -90,13 +94,20 @@ def precision(bits: int = BITS) -> Iterator[None]:
 
 
 def derivative(z: Any, order: int) -> tuple[Fraction, Fraction]:
-    """(low, high) around the derivative of log(1 + exp(z)) of this order >= 1 at a ball z."""
+    """(low, high) around the derivative of log(1 + exp(z)) of this order >= 1 at a ball z, |z| < LARGEST."""
     series = (arb_series([z, 1], order + 1).exp() + 1).log()
     middle, radius, exponent = (series[order] * factorial(order)).mid_rad_10exp(DIGITS)
     scale = Fraction(10) ** int(exponent)
-    return (int(middle) - int(radius)) * scale, (int(middle) + int(radius)) * scale
+    return (int(middle) - int(radius)) * scale - MARGIN, (int(middle) + int(radius)) * scale + MARGIN
 
 
 def _softplus(z: Any) -> Any:
-    """Where exp(z) is beyond its range, from the other side: log(1 + exp(z)) = z + log(1 + exp(-z))."""
+    """max(z, 0) + log(1 + exp(-|z|))."""
+    if z > LARGEST or z < -LARGEST:
+        return (z if z > 0 else arb(0)) + arb(0, arb(2) ** -5000)
     return (z.exp() + 1).log() if z < 0 else z + ((-z).exp() + 1).log()
+
+
+def is_large(z: Any) -> bool:
+    """Whether |z| < LARGEST is not certain."""
+    return not abs(z) < LARGEST

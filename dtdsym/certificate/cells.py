@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -50,20 +50,27 @@ def _no_facet(cell: Cell, wall: Wall, meter: Meter) -> dict[str, Any]:
     raise AssertionError("a facet that was not crossed, in a search that is exhausted: a bug; please report")
 
 
-def no_facets(cell: Cell, proofs: Mapping[Wall, tuple[list[Fraction], Fraction]]) -> list[dict[str, Any]]:
-    """Walls that are no facets inside a polyhedron, as `geometry.within` found: its rows' multipliers come last."""
-    return [_proof(cell, wall, multipliers, own) for wall, (multipliers, own) in proofs.items()]
+def no_facets(
+    cell: Cell, proofs: Mapping[Wall, tuple[list[Fraction], Fraction]], scales: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Walls that are no facets inside a polyhedron, as `geometry.within` found: its rows' multipliers come last.
+
+    scales: what the rows are multiples of their pre-activations by."""
+    return [_proof(cell, wall, multipliers, own, scales) for wall, (multipliers, own) in proofs.items()]
 
 
 def _others(cell: Cell, wall: Wall) -> list[Wall]:
     return [other for other in cell.walls if other is not wall]
 
 
-def _proof(cell: Cell, wall: Wall, multipliers: list[Fraction], own: Fraction) -> dict[str, Any]:
+def _proof(
+    cell: Cell, wall: Wall, multipliers: list[Fraction], own: Fraction, scales: Sequence[Any] = ()
+) -> dict[str, Any]:
     others = _others(cell, wall)
     pairs = zip(others, multipliers[: len(others)], strict=True)
     used = [[other.entries[0], text(y * _factor(cell, other))] for other, y in pairs if y]
-    rows = [[number, text(y)] for number, y in enumerate(multipliers[len(others) :]) if y]
+    extra = zip(multipliers[len(others) :], scales, strict=True)
+    rows = [[number, text(y * fraction(scale))] for number, (y, scale) in enumerate(extra) if y]
     proof = {"entry": wall.entries[0], "multipliers": used, "wall": text(own * _factor(cell, wall))}
     return {**proof, "rows": rows} if rows else proof
 

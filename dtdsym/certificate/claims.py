@@ -58,8 +58,9 @@ def _c1(_: Question, verdict: Verdict) -> Evidence:
     if verdict.name == "refuted":
         return dict(verdict.witness)
     regions = []
-    for neuron, found in verdict.grounds:
-        cells = [{"pattern": pattern_text(cell.pattern), "no_facet": no_facets(cell, own)} for cell, own in found.cells]
+    for neuron, found, scales in verdict.grounds:
+        pairs = ((pattern_text(cell.pattern), no_facets(cell, own, scales)) for cell, own in found.cells)
+        cells = [{"pattern": pattern, "no_facet": proofs} for pattern, proofs in pairs]
         regions.append({"neuron": neuron, "cells": cells})
     return {"regions": regions}
 

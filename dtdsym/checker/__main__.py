@@ -13,14 +13,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, cast
 
-from dtdsym.checker import place
+from dtdsym.checker import c1, c4, claims, place
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
 from dtdsym.checker.subject import Subject, View, read_input
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
-CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {"place": place.check}
+CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
+    "place": place.check,
+    **c1.CLAIMS,
+    **c4.CLAIMS,
+    **claims.CLAIMS,
+}
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]
 """(number of the line, whether it was accepted, what to say of it)"""

@@ -375,7 +375,7 @@ def _windows(
 
 
 def closed(
-    function: Function, value: Any, what: str, p: Point | None = None, rows: Sequence[Form] | None = None
+    function: Function, value: Any, what: str, p: Point | None = None, rows: Sequence[Point] | None = None
 ) -> dict[tuple[int, ...], Cell]:
     """A closed list of cells; of cones at p, where p is given. rows: of an open polyhedron; then the list is closed
     within it, and no facet inside it leads to another gradient."""
@@ -413,7 +413,7 @@ def _no_facets(
     what: str,
     *,
     cone: bool,
-    rows: Sequence[Form] | None,
+    rows: Sequence[Point] | None,
 ) -> set[tuple[int, ...]]:
     """The walls that are proved to be no facets."""
     wall_of = {entry: wall for wall, entries in walls.items() for entry in entries}
@@ -439,7 +439,7 @@ def _no_facets(
             j, y = items(pair, f"{own}: rows", 2)
             j, y = index(j, len(rows or ()), f"{own}: row"), number(y, f"{own}: multiplier")
             positive |= _positive(y, own)
-            terms.append((y, [Fraction(x) for x in (rows or ())[j]]))
+            terms.append((y, list((rows or ())[j])))
         *slopes, constant = [
             sum(column, Fraction(0)) for column in zip(*([y * x for x in row] for y, row in terms), strict=True)
         ]

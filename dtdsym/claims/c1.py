@@ -19,7 +19,6 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fractions, text
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
-from dtdsym.errors import OnHinge
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.within import Contained, Escapes, within
 from dtdsym.network.layers import Relu
@@ -39,45 +38,43 @@ def decide(question: Question) -> Verdict:
         reason = "It speaks of inner layers of plain chains of layers and ReLUs."
         return Undecided("c1", statement, reason)
     home, meter = question.home, question.budget.start()
-    try:
-        above = gradient_above(question)
-    except OnHinge as bent:
-        return Undecided("c1", statement, f"The layer above has no gradient: {bent}")
-    states = question.values[question.one.layer(question.layer).output]
-    if any(z == 0 and g != 0 for z, g in zip(states, above, strict=True)):
-        return Undecided("c1", statement, "A neuron of the layer sits on its hinge, so its relevance has no gradient.")
-    contained: list[tuple[int, Contained]] = []
-    for neuron, rows in regions(question, above):
+    above = region_above(question)
+    if home.x_on_hinge or above.x_on_hinge:
+        return Undecided("c1", statement, "It is decided off hinges, and the input sits on one.")
+    contained: list[tuple[int, Contained, list[Any]]] = []
+    for neuron, rows, scales in regions(question, above.gradient):
         found = within(home, rows, meter)
         if isinstance(found, Escapes):
             point = [text(entry) for entry in fractions(found.point)]
             who = "all neurons that count keep their states" if neuron == ALL else f"neuron {neuron} keeps its state"
             reason = f"At another point {who}, but the network has another gradient."
             return Refuted("c1", statement, reason, witness={"neuron": neuron, "point": point}, grounds=found)
-        contained.append((neuron, found))
+        contained.append((neuron, found, scales))
     reason = "No facet of the linear region meets the region of any neuron's relevance."
     return Proved("c1", statement, reason, grounds=contained)
 
 
-def gradient_above(question: Question) -> tuple[Any, ...]:
-    """G, the gradient of F_{l+1} at its layer's input. Raises OnHinge, BudgetSpent."""
+def region_above(question: Question) -> Component:
+    """The region of F_{l+1} around its layer's input, where it has the gradient G. Raises OnHinge, BudgetSpent."""
     start = question.one.layer(question.layer + 1).source
-    return Component(Slice(question.one, start, {}), question.values[start], question.budget).gradient
+    return Component(Slice(question.one, start, {}), question.values[start], question.budget)
 
 
-def regions(question: Question, above: tuple[Any, ...]) -> Iterator[tuple[int, list[list[Any]]]]:
-    """(neuron or ALL, the half-spaces in which the relevance has one gradient): of all together, then of each."""
+def regions(question: Question, above: tuple[Any, ...]) -> Iterator[tuple[int, list[list[Any]], list[Any]]]:
+    """(neuron or ALL, the half-spaces in which the relevance has one gradient, what multiplies their pre-activations to
+    make them whole): of all together, then of each."""
     layer = question.one.layer(question.layer)
     bends = isinstance(question.one.nodes[layer.output + 1], Relu)
     rows = {neuron: _half_space(question, neuron) for neuron in range(layer.size)} if bends else {}
-    counting = [neuron for neuron in rows if above[neuron] != 0 and rows[neuron]]
-    yield ALL, [rows[neuron] for neuron in counting]
-    for neuron in range(layer.size):
-        yield neuron, [rows[neuron]] if neuron in counting else []
+    counting = [neuron for neuron in rows if above[neuron] != 0 and rows[neuron][0]]
+    for neuron, own in ((ALL, counting), *((neuron, [neuron]) for neuron in range(layer.size))):
+        kept = [rows[one] for one in own if one in counting]
+        yield neuron, [row for row, _ in kept], [scale for _, scale in kept]
 
 
-def _half_space(question: Question, neuron: int) -> list[Any]:
-    """Integers (a, c) with a.x + c > 0 where the neuron keeps its state; none if it never changes it."""
+def _half_space(question: Question, neuron: int) -> tuple[list[Any], Any]:
+    """Integers (a, c) with a.x + c > 0 where the neuron keeps its state, none if it never changes it; and what they are
+    multiples of the pre-activation by."""
     layer, block = question.one.layer(question.layer), slice(neuron, neuron + 1)
     z = question.values[layer.output][neuron]
     w = RATIONAL.lift(np.zeros(layer.width, dtype=int))
@@ -88,9 +85,9 @@ def _half_space(question: Question, neuron: int) -> list[Any]:
             w[place] = w[place] + weight
     bias = RATIONAL.lift(layer.biases(block))[0]
     if z == 0 or not w.any():
-        return []
+        return [], ONE.q
     common = ONE.q
     for entry in (*w, bias):
         common = common.lcm(entry.q)
     sign = 1 if z > ZERO else -1
-    return [(entry * common * sign).p for entry in (*w, bias)]
+    return [(entry * common * sign).p for entry in (*w, bias)], common

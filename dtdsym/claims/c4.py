@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dtdsym.arithmetic.ball import SOFTPLUS, derivative, precision
+from dtdsym.arithmetic.ball import LARGEST, SOFTPLUS, derivative, is_large, precision
 from dtdsym.arithmetic.rational import fractions, nearest_float, text
 from dtdsym.claims.verdict import Proved, Question, Undecided, Verdict
 from dtdsym.network.evaluate import evaluate
@@ -27,6 +27,9 @@ def decide(question: Question) -> Verdict:
         reason = "It speaks of plain chains of layers and ReLUs."
         return Undecided("c4", statement, reason)
     found = list(_derivatives(question))
+    if len(found) < orders:
+        reason = f"A pre-activation of the twin is larger than {LARGEST}, where high derivatives vanish in practice."
+        return Undecided("c4", statement, reason)
     sizes = "; ".join(f"order {one['order']}: {one['size']:.3g} at neuron {one['neuron']}" for one in found)
     witness = {"derivatives": [{key: one[key] for key in ("layer", "order", "neuron", "low", "high")} for one in found]}
     if all(one["apart"] for one in found):
@@ -35,7 +38,8 @@ def decide(question: Question) -> Verdict:
 
 
 def _derivatives(question: Question) -> Iterator[dict[str, Any]]:
-    """For each ReLU in order, the neuron whose derivative of that order is farthest from zero, with its enclosure."""
+    """For each ReLU in order, the neuron whose derivative of that order is farthest from zero, with its enclosure; only
+    up to a layer with a large pre-activation."""
     with precision():
         values = evaluate(question.one, SOFTPLUS, {0: SOFTPLUS.lift(list(fractions(question.x)))})
         order = 0
@@ -43,6 +47,8 @@ def _derivatives(question: Question) -> Iterator[dict[str, Any]]:
             if not isinstance(node, Relu):
                 continue
             order += 1
+            if any(is_large(z) for z in values[node.source]):
+                return
             bounds = [derivative(z, order) for z in values[node.source]]
             distances = [max(low, -high) for low, high in bounds]
             neuron = distances.index(max(distances))

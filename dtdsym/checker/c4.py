@@ -1,0 +1,123 @@
+"""Claim c4: derivatives of the softplus twin's activations, enclosed in rational intervals."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from dtdsym.checker.claims import claim
+from dtdsym.checker.reading import Refused, index, items, keys, number, record
+from dtdsym.checker.subject import View
+
+BITS = 400
+"""Bounds are rounded outwards to multiples of 2^-BITS."""
+LARGEST = 1 << 12
+"""Of |z|: beyond, exp is not enclosed."""
+HIGHEST = 40
+Interval = tuple[Fraction, Fraction]
+
+
+def _c4(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
+    nodes = view.network.nodes
+    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
+        raise Refused("the network is no plain chain")
+    keys(evidence, "derivatives")
+    relus = [i for i, node in enumerate(nodes) if node.kind == "Relu"]
+    if verdict != "proved" or not relus or len(relus) > HIGHEST:
+        raise Refused("enclosures prove that derivatives are not zero, of up to 40 layers that bend")
+    stated = items(evidence["derivatives"], "derivatives", len(relus))
+    values: list[Interval] = [(Fraction(x, view.values[0][1]),) * 2 for x in view.values[0][0]]
+    order = 0
+    for i, node in enumerate(nodes[1:], start=1):
+        if node.kind == "Linear":
+            values = [_affine(row, node.scale, values) for row in node.rows]
+            continue
+        order += 1
+        what = f"derivatives[{order - 1}]"
+        entry = record(stated[order - 1], what)
+        keys(entry, "layer", "order", "neuron", "low", "high")
+        for name in ("layer", "order"):
+            if index(entry[name], None, f"{what}: {name}") != order:
+                raise Refused(f"{what}: {name} is not {order}")
+        neuron = index(entry["neuron"], nodes[i].size, f"{what}: neuron")
+        low, high = number(entry["low"], f"{what}: low"), number(entry["high"], f"{what}: high")
+        own = derivative(values[neuron], order)
+        if not low <= own[0] or not own[1] <= high:
+            raise Refused(f"{what}: the derivative is not shown to lie between these bounds")
+        if not (low > 0 or high < 0):
+            raise Refused(f"{what}: the bounds do not exclude zero")
+        values = [softplus(z) for z in values]
+
+
+def _outward(low: Fraction, high: Fraction) -> Interval:
+    unit = 1 << BITS
+    down, up = low.numerator * unit // low.denominator, -(-high.numerator * unit // high.denominator)
+    return Fraction(down, unit), Fraction(up, unit)
+
+
+def _times(one: Interval, other: Interval) -> Interval:
+    ends = [x * y for x in one for y in other]
+    return _outward(min(ends), max(ends))
+
+
+def _affine(row: Any, scale: int, values: list[Interval]) -> Interval:
+    places, weights, bias = row
+    low = high = Fraction(bias, scale)
+    for i, weight in zip(places, weights, strict=True):
+        ends = sorted(Fraction(weight, scale) * end for end in values[i])
+        low, high = low + ends[0], high + ends[1]
+    return _outward(low, high)
+
+
+def exp(x: Fraction) -> Interval:
+    """exp(x): halved until |x| <= 1/2, 80 terms of Taylor's series and a bound of the rest, squared back."""
+    if abs(x) > LARGEST:
+        raise Refused("a pre-activation of the softplus twin is beyond 4096")
+    halvings = max(0, x.numerator.bit_length() - x.denominator.bit_length() + 2)
+    small = _outward(x / 2**halvings, x / 2**halvings)
+    term = total = (Fraction(1), Fraction(1))
+    for k in range(1, 81):
+        low, high = _times(term, small)
+        term = _outward(low / k, high / k)
+        total = total[0] + term[0], total[1] + term[1]
+    rest = Fraction(1, 1 << BITS)  # 2 (1/2)^81 / 81! is far below it
+    total = total[0] - rest, total[1] + rest
+    for _ in range(halvings):
+        total = _times(total, total)
+    return total
+
+
+def log_one_plus(y: Fraction) -> Interval:
+    """log(1 + y) for 0 <= y <= 1: 2 artanh(y / (2 + y)), a series of positive terms whose ratio is at most 1/9."""
+    t = y / (2 + y)
+    square, power, total, k = _outward(t * t, t * t), _outward(t, t), (Fraction(0), Fraction(0)), 1
+    while power[1] > Fraction(2, 1 << BITS):
+        total = total[0] + power[0] / k, total[1] + power[1] / k
+        power = _outward(power[0] * square[0], power[1] * square[1])
+        k += 2
+    return _outward(2 * total[0], 2 * (total[1] + 2 * power[1]))
+
+
+def softplus(z: Interval) -> Interval:
+    """log(1 + exp(z)), which grows with z: max(z, 0) + log(1 + exp(-|z|))."""
+    low = log_one_plus(max(exp(-abs(z[0]))[0], Fraction(0)))[0] + max(z[0], Fraction(0))
+    high = log_one_plus(min(exp(-abs(z[1]))[1], Fraction(1)))[1] + max(z[1], Fraction(0))
+    return _outward(low, high)
+
+
+def derivative(z: Interval, order: int) -> Interval:
+    """Of order k >= 1: a polynomial in s = 1/(1 + exp(-z)), since s' = s - s^2; s grows with z."""
+    low = 1 / (1 + exp(-z[0])[1])
+    high = 1 / (1 + max(exp(-z[1])[0], Fraction(0)))
+    coefficients = [Fraction(0), Fraction(1)]  # of s
+    for _ in range(order - 1):
+        slopes = [k * c for k, c in enumerate(coefficients)]
+        coefficients = [a - b for a, b in zip([*slopes, Fraction(0)], [Fraction(0), *slopes], strict=True)]
+    middle, radius = (low + high) / 2, (high - low) / 2
+    # p(middle + r) - p(middle) is at most the sum of |p_k| ((middle + |r|)^k - middle^k).
+    value = sum((c * middle**k for k, c in enumerate(coefficients)), Fraction(0))
+    spread = sum((abs(c) * ((middle + radius) ** k - middle**k) for k, c in enumerate(coefficients)), Fraction(0))
+    return _outward(value - spread, value + spread)
+
+
+CLAIMS = {"c4": claim(_c4, of_a_rule=False)}

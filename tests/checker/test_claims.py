@@ -1,0 +1,24 @@
+"""Certificates of claims: every verdict on degenerate networks is accepted."""
+
+from __future__ import annotations
+
+import pytest
+from certified import claim_lines, refusals
+from hypothesis import HealthCheck, given, settings
+from networks import sequential
+from strategies import PLANE_POINTS, layers
+
+from dtdsym.claims.decide import CLAIMS
+
+RULES = ["zplus", "w2", "lrp0", "gamma:1", "epsilon:1/8", "alpha_beta", "flat", "x", "zbox:-7:7", "pinv"]
+PLAIN = [claim for claim in CLAIMS if claim != "c3"]
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=12)
+
+
+@pytest.mark.parametrize("claim", PLAIN)
+@SLOW
+@given(pairs=layers(), x=PLANE_POINTS)
+def test_every_verdict_is_accepted(claim, pairs, x):
+    for relu in (True, False):
+        lines = claim_lines(sequential(*pairs, final_relu=relu), x, [claim], RULES)
+        assert refusals(lines) == []
