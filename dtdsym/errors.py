@@ -39,3 +39,11 @@ class OnHinge(DtdsymError):
 
 class BudgetSpent(DtdsymError):
     """A stated budget ran out before the decision; the answer is `undecided`, never a guess."""
+
+
+class Inadmissible(DtdsymError):
+    """A root that Definition 3 does not allow, or that is not proven to be allowed: names layer, neuron and reason."""
+
+
+class Unreachable(DtdsymError):
+    """An explanation that no admissible roots yield, or that a construction does not reach; says exactly why."""

@@ -119,3 +119,38 @@ def train_free(layers, x, rule, parameters=(), final_relu=True):
         columns = zip(*messages(rule, parameters, weight, bias, a, relevances[0]), strict=True)
         relevances.insert(0, tuple(sum(column) for column in columns))
     return relevances
+
+
+def definition_3(layers, x, roots, logit=0, final_relu=True):
+    """R^1(x) of Definition 3, literally, with SymPy's derivatives. roots[l - 1](j, a): the root of neuron j on symbols.
+
+    A gradient at a root is the one a little further towards a: at root + t_l (a - root), t_1 >> t_2 >> ... > 0."""
+    depth = len(layers)
+    sizes = [len(layers[0][0][0]), *(len(weight) for weight, _ in layers)]
+    a = [sympy.symbols(f"a{level}_:{size}") for level, size in enumerate(sizes)]
+    relevance = [sympy.S(0)] * sizes[-1]
+    relevance[logit] = a[-1][logit]
+    for level in range(depth - 1, -1, -1):
+        weight, bias = exactly(layers[level][0]), exactly(layers[level][1])
+        here, t = a[level], sympy.Symbol(f"t{level}")
+        z = [sum(w * v for w, v in zip(row, here, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+        out = [sympy.Max(0, zj) if final_relu or level < depth - 1 else zj for zj in z]
+        below = [sympy.S(0)] * sizes[level]
+        for j, upper in enumerate(relevance):
+            composed = sympy.sympify(upper).subs(dict(zip(a[level + 1], out, strict=True)), simultaneous=True)
+            root = [sympy.sympify(r) for r in roots[level](j, here)]
+            beyond = {ai: r + t * (ai - r) for ai, r in zip(here, root, strict=True)}
+            for i, (ai, r) in enumerate(zip(here, root, strict=True)):
+                below[i] += sympy.diff(composed, ai).subs(beyond, simultaneous=True) * (ai - r)
+        relevance = below
+    return [_settled(entry.subs(dict(zip(a[0], x, strict=True)))) for entry in relevance]
+
+
+def _settled(expression):
+    """Its value for t -> 0, with every step decided by a small t first."""
+    tiny = {sympy.Symbol(f"t{level}"): sympy.Rational(1, 2 ** (100 * 3**level)) for level in range(4)}
+    nothing = dict.fromkeys(tiny, 0)
+    steps = expression.replace(sympy.DiracDelta, lambda *_: sympy.S(0))
+    steps = steps.replace(sympy.Heaviside, lambda z, *_: sympy.S(int(bool(z.subs(tiny) > 0))))
+    value = steps.replace(sympy.Max, lambda *z: max(part.subs(tiny) for part in z)).subs(nothing).subs(tiny)
+    return Fraction(int(value.p), int(value.q))

@@ -1,0 +1,178 @@
+"""Definition 3 exactly: against SymPy's derivatives, the mathematics' own examples, and the paper's two algorithms."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from oracles import definition_3, exactly, line_root, search_direction
+from strategies import layers
+
+import dtdsym
+from dtdsym.errors import Inadmissible, OnHinge, ShapeMismatch, UnsupportedLayer
+from dtdsym.network.builder import Builder
+from dtdsym.network.network import sequential
+from dtdsym.relevance.recursion import full_backward, recursion
+from dtdsym.relevance.root_functions import affine_root, constant_root, rule_root
+
+HALF = Fraction(1, 2)
+SUM = [([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0])]
+"""f = [[x1] + [x2]]."""
+NUMBERS = st.integers(-4, 4).map(lambda n: Fraction(n, 2))
+
+
+def vectors(size):
+    return st.lists(NUMBERS, min_size=size, max_size=size)
+
+
+@st.composite
+def root_functions(draw, weight, bias):
+    """A root function of a layer, and the same for the oracle."""
+    size, w, b = len(weight[0]), exactly(weight), exactly(bias)
+    kind = draw(st.sampled_from(["constant", "affine", "python", "list", "w2", "flat"]))
+    if kind in ("w2", "flat"):
+
+        def on_hinge(j, a):
+            z = sum(wi * ai for wi, ai in zip(w[j], a, strict=True)) + b[j]
+            return line_root(w[j], a, search_direction(kind, (), w[j], a), z)
+
+        return rule_root(kind, "hinge"), on_hinge
+    if kind == "list":
+        points = [draw(vectors(size)) for _ in w]
+        return [constant_root(point) for point in points], lambda j, a: points[j]
+    vector = draw(vectors(size))
+    if kind == "constant":
+        return constant_root(vector), lambda j, a: vector
+    matrix = [draw(vectors(size)) for _ in range(size)]
+
+    def affine(a):
+        rows = zip(matrix, vector, strict=True)
+        return [sum((m * ai for m, ai in zip(row, a, strict=True)), Fraction(0)) + c for row, c in rows]
+
+    if kind == "affine":
+        return affine_root(matrix, vector), lambda j, a: affine(a)
+
+    def squared(a):
+        return [ai * a[0] + c for ai, c in zip(a, affine(a), strict=True)]
+
+    return squared, lambda j, a: squared(a)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_the_recursion_is_definition_3_with_sympys_derivatives(data):
+    chosen = data.draw(layers(inputs=data.draw(st.integers(1, 3)), depths=(1, 2, 2, 3), widths=(1, 2)))
+    assume(all(any(w) for weight, _ in chosen for w in weight))
+    final_relu = data.draw(st.booleans())
+    pairs = [data.draw(root_functions(*pair)) for pair in chosen]
+    x = data.draw(vectors(len(chosen[0][0][0])))
+    network = sequential(*chosen, final_relu=final_relu)
+    try:
+        found = recursion(network, x, [ours for ours, _ in pairs], check=False)
+    except OnHinge:
+        return
+    assert list(found) == definition_3(chosen, x, [theirs for _, theirs in pairs], final_relu=final_relu)
+
+
+def test_the_worked_forgery_of_a_sum():
+    roots = [affine_root([[1, 0], [0, 1]], [-HALF, -HALF]), affine_root([[11, -18], [0, 1]], [20, 0])]
+    found = recursion(sequential(*SUM), (1, 1), roots)
+    assert found == (-5, 9)
+    assert found.layers == ((-5, 9), (-12, 0), (2,))
+    assert all(verdict.name == "admissible" for layer in found.admissible for verdict in layer)
+
+
+def test_a_python_function_of_the_input_gets_exact_derivatives():
+    roots = [lambda a: (HALF, HALF), lambda a: (11 * a[0] - 18 * a[1] + 20, a[1])]
+    assert recursion(sequential(*SUM), (1, 1), roots, check=False) == (-5, 9)
+    batched = [roots[0], lambda ops, a: ops.join([11 * a[..., :1] - 18 * a[..., 1:] + 20, a[..., 1:]])]
+    assert recursion(sequential(*SUM), (1, 1), batched, check=False) == (-5, 9)
+
+
+def test_proposition_2_needs_no_constant_root_in_the_first_layer():
+    """R = grad f o (x - root), and it sums to f(x) - f(root) only if the root is in the closure of the region."""
+    network = sequential(([[1], [1]], [10, 0]), ([[1, 1]], [0]))
+    dependent = lambda a: (Fraction(1), Fraction(1, 8) + max(10 - a[0], 0))  # noqa: E731
+    found = recursion(network, (1,), [constant_root([-5]), dependent], check=False)
+    assert found == (12,)
+    assert network([1])[0] - network([-5])[0] == 7
+    inside = recursion(network, (1,), [constant_root([HALF]), constant_root([1, Fraction(1, 8)])])
+    assert sum(inside) == network([1])[0] - network([HALF])[0] == 1
+
+
+def test_proposition_1_as_printed_is_false():
+    """The region of one relevance neuron is a half-plane, larger than the region of f."""
+    network = sequential(*SUM)
+    constant = constant_root([Fraction(1, 4), Fraction(1, 8)])
+    outside = constant_root([HALF, -1])
+    inside = constant_root([HALF, HALF])
+    assert dtdsym.place(network, (1, 1), (HALF, -1)).name == "outside"
+    found = recursion(network, (1, 1), [[outside, inside], constant])
+    assert [verdict.name for verdict in found.admissible[0]] == ["admissible", "admissible"]
+    with pytest.raises(Inadmissible, match="neuron 1 of layer 1 is inadmissible"):
+        recursion(network, (1, 1), [outside, constant])
+
+
+def test_a_root_that_is_the_input_is_refused():
+    network = sequential(*SUM)
+    with pytest.raises(Inadmissible, match="neuron 0 of layer 1 is inadmissible: it equals"):
+        recursion(network, (1, 1), [lambda a: a, constant_root([HALF, HALF])])
+
+
+def test_another_gradient_at_the_root_is_inadmissible_and_nonlinear_roots_stay_undecided():
+    network = sequential(*SUM)
+    far = constant_root([-1, 1])
+    verdicts = recursion(network, (1, 1), [far, affine_root([[11, -18], [0, 1]], [20, 0])], check=False).admissible
+    assert verdicts[0][0].name == "inadmissible"
+    near = constant_root([HALF, HALF])
+    verdicts = recursion(network, (1, 1), [near, rule_root("zplus")], check=False).admissible
+    assert [verdict.name for verdict in verdicts[0]] == ["undecided", "undecided"]
+    assert verdicts[1][0].name == "admissible"
+
+
+def test_on_a_hinge_gradients_are_those_of_the_inputs_side():
+    assert recursion(sequential(([[1]], [0])), (2,), [constant_root([0])]) == (2,)
+    assert recursion(sequential(([[-1]], [0])), (2,), [constant_root([0])]) == (0,)
+    with pytest.raises(OnHinge, match="layer 2"):
+        recursion(sequential(*SUM), (1, 1), [constant_root([HALF, HALF]), lambda a: (a[0] - HALF, HALF - a[1])])
+
+
+def test_algorithm_1_forgets_that_gradients_move():
+    """The second term of Proposition 3: it vanishes for affine roots above, and not for zplus roots with a bias."""
+    network = sequential(([[1, 0], [0, 1]], [1, 1]), ([[1, 2]], [1]), ([[1]], [0]), final_relu=False)
+    first, top = constant_root([HALF, HALF]), constant_root([1])
+    affine = [first, affine_root([[1, 1], [2, 1]], [1, 1]), top]
+    assert full_backward(network, (1, 2), affine) == recursion(network, (1, 2), affine, check=False)
+    curved = [first, lambda a: (a[0] * a[0], a[1]), lambda a: (a[0] * a[0] + 1,)]
+    assert full_backward(network, (1, 2), curved) != recursion(network, (1, 2), curved, check=False)
+    with pytest.raises(dtdsym.InputError, match="layer 1 has different roots"):
+        full_backward(network, (1, 2), [[first, top], *curved[1:]])
+
+
+def test_algorithm_2_propagates_numbers_and_not_functions():
+    """Eq. 13: one layer agrees. Two differ: R^2 of zplus with a bias is not linear, and is taken at the root."""
+    one = sequential(([[1, 2]], [-1]))
+    assert recursion(one, (1, 2), [rule_root("zplus")]) == dtdsym.explain(one, (1, 2), rule="zplus")
+    two = sequential(([[1, 0], [1, 1], [0, 0]], [0, 0, 1]), ([[1, 1, 1]], [-1]))
+    roots = [rule_root("zplus"), rule_root("zplus")]
+    assert recursion(two, (1, 2), roots, check=False) != dtdsym.explain(two, (1, 2), rule="zplus")
+
+
+def test_what_is_not_plain_is_refused_by_name():
+    builder = Builder((2,))
+    start = builder.input
+    hidden = builder.relu(builder.linear(start, np.eye(2), None))
+    with pytest.raises(UnsupportedLayer, match="is a Add"):
+        recursion(builder.network(builder.add(hidden, start)), (1, 1), [])
+
+
+@pytest.mark.parametrize(
+    ("roots", "says"),
+    [([], "0 entries in roots for 2 layers"), ([constant_root([1]), constant_root([1, 1])], "root for 1 inputs")],
+)
+def test_roots_that_do_not_fit_are_refused(roots, says):
+    with pytest.raises(ShapeMismatch, match=says):
+        recursion(sequential(*SUM), (1, 1), roots)
