@@ -1,0 +1,162 @@
+"""Claims on networks with known verdicts, and against the numbers that they speak of."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from networks import SEPARATIONS, sequential
+from oracles import train_free
+from strategies import PLANE_POINTS, layers
+
+import dtdsym
+from dtdsym.claims.decide import CLAIMS
+from dtdsym.claims.verdict import Undecided
+from dtdsym.errors import InputError, OnHinge
+from dtdsym.geometry.budget import Budget
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))  # [[x1] + [x2]]
+
+
+def verdict(claim, network, x, **asked) -> str:
+    return dtdsym.decide(claim, network, x, **asked).name
+
+
+def test_c1_as_printed_is_refuted_by_the_papers_counterexample():
+    """MATHEMATICS: the region of R^2_1 o f_1 is {x1 > 0}, where [[x1] + [x2]] has two gradients."""
+    found = dtdsym.decide("c1", SUM, (1, 1))
+    assert found.name == "refuted"
+    point = [Fraction(entry) for entry in found.witness["point"]]
+    neuron = found.witness["neuron"]
+    assert point[neuron] > 0 > point[1 - neuron]
+
+
+def test_c1_is_refuted_for_all_neurons_together_where_a_layer_above_bends():
+    """[3 - [x1] - [x2]] has another gradient where x1 + x2 > 3, though both neurons stay active."""
+    network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[-1, -1]], [3]))
+    found = dtdsym.decide("c1", network, (1, 1))
+    assert found.witness["neuron"] == -1
+    assert sum(Fraction(entry) for entry in found.witness["point"]) > 3
+
+
+def test_c1_is_proved_where_one_neuron_decides():
+    assert verdict("c1", sequential(([[1]], [0]), ([[1]], [0])), (1,)) == "proved"
+
+
+def test_c1_speaks_of_inner_layers_only():
+    assert verdict("c1", SUM, (1, 1), layer=2) == "undecided"
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_c4_counts_the_layers_that_bend(order):
+    """The k-th derivative of log(1 + exp z) at z = 0: 1/2, 1/4, 0; at 1/2 none of the first three is 0."""
+    chain = [([[1]], [0])] * order
+    found = dtdsym.decide("c4", sequential(*chain), (Fraction(1, 2),))
+    assert found.name == "proved"
+    low, high = (Fraction(found.witness["derivatives"][0][end]) for end in ("low", "high"))
+    assert float((low + high) / 2) == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-15)
+    assert [entry["order"] for entry in found.witness["derivatives"]] == list(range(1, order + 1))
+
+
+def test_c4_does_not_say_that_a_derivative_is_zero():
+    """f = [x] with a second layer that is flat: z = 0 there whatever x is, and the second derivative there is 1/4; with
+    three layers the third derivative at 0 is 0, which no enclosure shows to be another number."""
+    network = sequential(([[1]], [0]), ([[0]], [0]), ([[0]], [0]))
+    assert verdict("c4", network, (1,)) == "undecided"
+
+
+def test_c5_and_c6_name_what_leaves():
+    example = SEPARATIONS["on its hinge, not even in the closure: [x1] + [x2-1]"]
+    found = dtdsym.decide("c5", example.network, example.x, rule="lrp0")
+    assert (found.name, found.bad_news, found.witness["place"]) == ("proved", True, "outside")
+    assert verdict("c6", example.network, example.x, rule="lrp0") == "proved"
+
+
+def test_c5_is_refuted_where_all_roots_stay():
+    network = sequential(([[1, 1]], [1]), final_relu=False)  # linear: one region
+    found = dtdsym.decide("c5", network, (1, 1), rule="zplus")
+    assert (found.name, found.bad_news) == ("refuted", False)
+    assert verdict("c6", network, (1, 1), rule="zplus") == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("layers_", "relu", "x", "expected", "theorem"),
+    [
+        ([([[1]], [-1])], True, (2,), "proved", "speaks"),  # [x - 1]
+        (
+            [([[1], [-1]], [0, 0]), ([[1, -1]], [0])],
+            False,
+            (1,),
+            "refuted",
+            "does not speak",
+        ),  # x
+        ([([[1]], [0])], True, (1,), "proved", "speaks"),  # [x]: 0 is on the boundary
+    ],
+)
+def test_nonpositive_biases(layers_, relu, x, expected, theorem):
+    found = dtdsym.decide("nonpositive_bias", sequential(*layers_, final_relu=relu), x)
+    assert (found.name, found.witness["theorem"]) == (expected, theorem)
+    assert found.witness["in_closure"] == (expected == "refuted" or layers_[0][1] == [0])
+
+
+@SLOW
+@given(pairs=layers(), x=PLANE_POINTS)
+def test_conservation_is_the_sum_that_the_oracle_finds(pairs, x):
+    network = sequential(*pairs)
+    relevances = train_free(pairs, x, "zplus")
+    found = dtdsym.decide("conservation", network, x, rule="zplus")
+    assert Fraction(found.witness["sum"]) == sum(relevances[0])
+    assert (found.name == "proved") == (sum(relevances[0]) == network(x)[0])
+
+
+@SLOW
+@given(pairs=layers(), x=PLANE_POINTS)
+def test_assumption_1_is_refuted_by_a_point_where_c_differs(pairs, x):
+    network = sequential(*pairs)
+    for rule, parameters in (("zplus", ()), ("w2", ()), ("lrp0", ()), ("gamma", (Fraction(1),))):
+        label = ":".join([rule, *map(str, parameters)])
+        try:
+            found = dtdsym.decide("assumption_1", network, x, rule=label)
+        except OnHinge:
+            return
+        if found.name == "refuted":
+            point = [Fraction(entry) for entry in found.witness["point"]]
+            j = found.witness["neuron"]
+            here, there = (train_free(pairs, p, rule, parameters)[0][j] for p in (x, point))
+            assert here / x[j] != there / point[j]
+
+
+def test_lrp0_has_constant_c_and_zplus_with_a_bias_has_not():
+    network = sequential(([[1, 2]], [1]))
+    assert verdict("assumption_1", network, (1, 1), rule="lrp0") == "proved"
+    assert verdict("assumption_1", network, (1, 1), rule="zplus") == "refuted"
+    assert verdict("assumption_1", sequential(([[1, 2]], [0])), (1, 1), rule="zplus") == "proved"
+
+
+def test_an_unknown_claim_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match="unknown claim 'c9'; the claims are c1, "):
+        dtdsym.decide("c9", SUM, (1, 1))
+
+
+def test_a_spent_budget_is_undecided_and_says_so():
+    example = SEPARATIONS["same component, segment leaves it: [[x1] - [x1-x2]]"]
+    found = dtdsym.decide("nonpositive_bias", example.network, example.x, budget=Budget(cells=1))
+    assert not isinstance(found, Undecided) or "budget" in found.reason
+
+
+def test_an_input_on_a_hinge_has_no_verdict():
+    with pytest.raises(OnHinge):
+        dtdsym.decide("c5", SUM, (0, 1))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_every_claim_says_what_it_decided(claim):
+    if claim == "c3":
+        return
+    found = dtdsym.decide(claim, SUM, (1, 2))
+    assert found.statement.endswith(".")
+    assert found.reason.endswith(".")
+    assert str(found).startswith(f"{claim}: {found.name}. ")
