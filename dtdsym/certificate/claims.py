@@ -65,6 +65,10 @@ def _c1(_: Question, verdict: Verdict) -> Evidence:
     return {"regions": regions}
 
 
+def _c2(_: Question, verdict: Verdict) -> Evidence:
+    return dict(verdict.witness)
+
+
 def _c4(_: Question, verdict: Verdict) -> Evidence:
     return {"derivatives": verdict.witness["derivatives"]}
 
@@ -98,6 +102,7 @@ def _assumption_1(_: Question, verdict: Verdict) -> Evidence:
 
 _KINDS: Mapping[str, Callable[[Question, Verdict], Evidence]] = {
     "c1": _c1,
+    "c2": _c2,
     "c4": _c4,
     "c5": _c5,
     "c6": _c6,

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, cast
 
-from dtdsym.checker import c1, c4, claims, place
+from dtdsym.checker import c1, c4, claims, place, recursion
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
 from dtdsym.checker.subject import Subject, View, read_input
@@ -25,6 +25,7 @@ CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
     **c1.CLAIMS,
     **c4.CLAIMS,
     **claims.CLAIMS,
+    **recursion.CLAIMS,
 }
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]

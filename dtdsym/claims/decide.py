@@ -17,6 +17,7 @@ from dtdsym.relevance.rule import Rule
 
 CLAIMS: Mapping[str, str] = {
     "c1": "where the relevance of a layer's neurons has one gradient, so has the network (Proposition 1 as printed)",
+    "c2": "with constant roots Definition 3 is gradient x (input - root)",
     "c4": "full recursion on the softplus twin needs derivatives up to the order of its depth",
     "c5": "train-free roots leave the linear region of their layer's input",
     "c6": "some train-free root has another gradient than the input (Table 1)",
