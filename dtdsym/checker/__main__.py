@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import sys
 import zlib
 from collections import deque
@@ -163,6 +164,14 @@ def opened(path: str) -> IO[bytes]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
+    try:
+        return _run(_parser().parse_args(argv))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREADABLE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dtdsym.checker", description=__doc__)
     parser.add_argument("files", metavar="FILE", nargs="+", help=".jsonl or .jsonl.gz; - is standard input")
     parser.add_argument(
@@ -173,7 +182,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes (1)")
     parser.add_argument("--quiet", action="store_true", help="say only what was refused, and the counts")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.jobs < 1:
+        print(f"dtdsym.checker: --jobs {options.jobs}: give at least 1", file=sys.stderr)
+        return UNREADABLE
     accepted = refused = 0
     for path in options.files:
         checker = Checker(options.expect, options.expect_input)
@@ -185,6 +200,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     accepted, refused = accepted + good, refused + (not good)
                     if not good or not options.quiet:
                         print(told)
+        except BrokenPipeError:
+            raise
         except (OSError, EOFError, zlib.error) as err:
             print(f"dtdsym.checker: {path}: cannot be read ({err})", file=sys.stderr)
             return UNREADABLE
