@@ -31,6 +31,8 @@ _HOMES = {
     "decide": "dtdsym.claims.decide",
     "constant_root": "dtdsym.relevance.root_functions",
     "explain": "dtdsym.relevance.explain",
+    "forge": "dtdsym.relevance.forge",
+    "forge_normalised": "dtdsym.relevance.forge",
     "from_module": "dtdsym.network.from_module",
     "identify": "dtdsym.relevance.identify",
     "load": "dtdsym.network.load",

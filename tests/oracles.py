@@ -152,5 +152,5 @@ def _settled(expression):
     nothing = dict.fromkeys(tiny, 0)
     steps = expression.replace(sympy.DiracDelta, lambda *_: sympy.S(0))
     steps = steps.replace(sympy.Heaviside, lambda z, *_: sympy.S(int(bool(z.subs(tiny) > 0))))
-    value = steps.replace(sympy.Max, lambda *z: max(part.subs(tiny) for part in z)).subs(nothing).subs(tiny)
+    value = steps.replace(sympy.Max, lambda *z: max(z, key=lambda part: part.subs(tiny))).subs(nothing)
     return Fraction(int(value.p), int(value.q))

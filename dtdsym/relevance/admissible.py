@@ -117,7 +117,7 @@ class _Inspection:
         if here is None:
             return Verdict("undecided", "the relevance bends at the layer's input")
         affine = all(roots.affine for roots in above)
-        if affine and there is not None and all(map(np.array_equal, here.signs, there.signs)):
+        if affine and there is not None and _same(here.signs, there.signs):
             return SAME_PATTERN
         smooth = self._at(number, root)
         if smooth is None or (not affine and not all(signs.all() for signs in smooth.signs)):
@@ -145,3 +145,8 @@ class _Inspection:
         """dR^{l+1}_j/da_{l+1,j}, where R^{l+1} is affine."""
         rows, _ = self.functions.upper(number, Dual({0: a}))
         return rows.real[neuron, neuron]
+
+
+def _same(here: tuple[np.ndarray, ...], there: tuple[np.ndarray, ...]) -> bool:
+    """Whether all signs are equal."""
+    return len(here) == len(there) and all(map(np.array_equal, here, there))

@@ -46,7 +46,7 @@ class Definition3:
         roots = self.roots_at(number, a)
         shift = a[..., None, :] - roots
         chosen = np.array([[j == group for j in self.roots[number - 1].which] for group in range(roots.shape[-2])])
-        rows, mask = self.upper(number, roots if self.frozen else roots + shift * side(number))
+        rows, mask = self._at_roots(number, roots, shift)
         seed = DUAL.total(rows * chosen[:, None, :]) * mask
         gradient = self.layers[number - 1].pull(DUAL, seed).at_side_zero(number)
         return DUAL.total((Dual({0: gradient.real}) if self.frozen else gradient) * shift, -2)
@@ -60,6 +60,20 @@ class Definition3:
                 f"layer {number}: a root has {found.shape[-1]} coordinates; the layer's input {layer.width}"
             )
         return found
+
+    def _at_roots(self, number: int, roots: Dual, shift: Dual) -> tuple[Dual, np.ndarray]:
+        """`upper` at the roots; just beyond them towards the layer's input if anything ties at one of them."""
+        if self.frozen:
+            return self.upper(number, roots)
+        noted = len(self.signs or ())
+        layer = self.layers[number - 1]
+        if not layer.rectified or layer.preactivation(DUAL, roots).real.all():
+            try:
+                return self.upper(number, roots)
+            except OnHinge:
+                if self.signs is not None:
+                    del self.signs[noted:]
+        return self.upper(number, roots + shift * side(number))
 
     def upper(self, number: int, points: Dual) -> tuple[Dual, np.ndarray]:
         """dR^{l+1}_j/da_{l+1,k} at f_l(point), (..., k, j), and f_l's active neurons (..., k)."""

@@ -118,6 +118,13 @@ def affine_root(matrix: Sequence[Sequence[Any]], vector: Sequence[Any]) -> Affin
     return AffineRoot(tuple(tuple(map(fraction, row)) for row in matrix), tuple(map(fraction, vector)))
 
 
+def moved_by(step: Sequence[Fraction]) -> AffineRoot:
+    """The root a - step (d,)."""
+    size = len(step)
+    identity = tuple(tuple(Fraction(row == column) for column in range(size)) for row in range(size))
+    return AffineRoot(identity, tuple(-entry for entry in step))
+
+
 def rule_root(rule: str | Rule | Composite = "zplus", kind: str = "hinge") -> RuleRoot:
     """The roots of a rule (eq. 13/15 of Sixt and Landgraf 2022), which depend on the neuron.
 
@@ -150,7 +157,7 @@ class LayerRootFunctions:
         """The different roots (..., D, d) at a (..., d)."""
         if self.rule is not None:
             block = slice(self.which.index(0), self.which.index(0) + 1) if 1 not in self.which else ALL
-            arriving = relevance() if self.rule.kind == "relevance" else layer(ops, a) * 0
+            arriving = relevance() if self.rule.kind == "relevance" else layer.preactivation(ops, a) * 0
             return self.rule.roots(ops, layer, a, arriving, block)
         return _rows(ops, [function(ops, a)[..., None, :] for function in self.functions])
 
