@@ -69,6 +69,13 @@ def _c2(_: Question, verdict: Verdict) -> Evidence:
     return dict(verdict.witness)
 
 
+def _c3(_: Question, verdict: Verdict) -> Evidence:
+    if verdict.name == "refuted":
+        return {"target": point(verdict.grounds)}
+    roots = [{"matrix": [point(row) for row in root.matrix], "vector": point(root.vector)} for root in verdict.grounds]
+    return {"target": point(verdict.grounds.target), "roots": roots}
+
+
 def _c4(_: Question, verdict: Verdict) -> Evidence:
     return {"derivatives": verdict.witness["derivatives"]}
 
@@ -103,6 +110,7 @@ def _assumption_1(_: Question, verdict: Verdict) -> Evidence:
 _KINDS: Mapping[str, Callable[[Question, Verdict], Evidence]] = {
     "c1": _c1,
     "c2": _c2,
+    "c3": _c3,
     "c4": _c4,
     "c5": _c5,
     "c6": _c6,

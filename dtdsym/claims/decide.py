@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import BudgetSpent, InputError
 from dtdsym.geometry.budget import Budget
@@ -18,6 +20,7 @@ from dtdsym.relevance.rule import Rule
 CLAIMS: Mapping[str, str] = {
     "c1": "where the relevance of a layer's neurons has one gradient, so has the network (Proposition 1 as printed)",
     "c2": "with constant roots Definition 3 is gradient x (input - root)",
+    "c3": "admissible roots make Definition 3 yield exactly the target",
     "c4": "full recursion on the softplus twin needs derivatives up to the order of its depth",
     "c5": "train-free roots leave the linear region of their layer's input",
     "c6": "some train-free root has another gradient than the input (Table 1)",
@@ -48,7 +51,8 @@ def decide(
     and the roots of layer l. rule, root: as for `roots`. target: c3's relevance. budget: beyond it, Undecided.
     Raises InputError for an unknown claim, OnHinge where F_l has no gradient, RuleError, ShapeMismatch, NotExact."""
     question = ask(network, flat_point(network, x), logit, layer, parse(rule), root, budget or Budget())
-    return answer(claim, question)
+    wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
+    return answer(claim, replace(question, target=wanted))
 
 
 def ask(

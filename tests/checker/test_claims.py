@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from certified import claim_lines, refusals
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from networks import sequential
 from strategies import PLANE_POINTS, layers
 
@@ -22,3 +23,11 @@ def test_every_verdict_is_accepted(claim, pairs, x):
     for relu in (True, False):
         lines = claim_lines(sequential(*pairs, final_relu=relu), x, [claim], RULES)
         assert refusals(lines) == []
+
+
+@SLOW
+@given(pairs=layers(), x=PLANE_POINTS, target=PLANE_POINTS, relu=st.booleans())
+def test_forgeries_and_impossible_targets_are_accepted(pairs, x, target, relu):
+    network = sequential(*pairs, final_relu=relu)
+    lines = claim_lines(network, x, ["c3"], [], target=target)
+    assert refusals(lines) == []
