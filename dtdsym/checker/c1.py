@@ -42,6 +42,8 @@ def _c1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]
         listed = closed(home.function, entry["cells"], f"{what}: cells", rows=_rows(half_spaces, neuron))
         if home.cell().pattern not in listed:
             raise Refused(f"{what}: the list does not hold the cell of the input")
+        if neuron in proved:
+            raise Refused(f"{what}: neuron {neuron} stands twice")
         proved.add(neuron)
     if proved != set(range(ALL, size)):
         raise Refused("not every neuron has its list")

@@ -27,6 +27,7 @@ def claim(body: Body, *, of_a_rule: bool) -> Callable[[dict[str, Any], View], st
             raise Refused("a verdict is proved or refuted")
         if of_a_rule and line["root"] not in ("relevance", "hinge"):
             raise Refused("root: neither relevance nor hinge")
+        view.layer(line["layer"])
         body(line, view, verdict, record(line["evidence"], "evidence"))
         return f"{line['claim']} {verdict}"
 
@@ -109,7 +110,6 @@ def _theorem(view: View, start: int) -> bool:
 
 def _conservation(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
     keys(evidence, "sum")
-    view.layer(line["layer"])
     _, relevance = view.relevance(line["rule"], 0)
     total = sum(relevance[0], Fraction(0))
     if number(evidence["sum"], "sum") != total:

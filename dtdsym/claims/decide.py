@@ -29,6 +29,8 @@ CLAIMS: Mapping[str, str] = {
     "conservation": "the relevance of all inputs adds up to the explained logit",
 }
 """Every claim, and what is proved where it is proved. Its module says more."""
+OF_A_LAYER = ("c1", "c5", "c6", "nonpositive_bias", "assumption_1")
+"""Claims about one layer; the others speak of all of them at once."""
 OF_A_RULE = ("c5", "c6", "assumption_1", "conservation")
 """Claims about a rule; the others speak of the network alone."""
 

@@ -169,14 +169,15 @@ def _ledgers(found: Findings) -> Iterator[Text]:
 
 def _claims(found: Findings) -> Iterator[Text]:
     """The claims that were decided input by input, one sentence a claim, rule and layer."""
-    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for claim in found.decided:
-        groups.setdefault((claim["claim"], claim["rule"] or "", claim["layer"]), []).append(claim)
-    for (name, rule, layer), made in groups.items():
+        about = [f", {claim['rule']}"] * bool(claim["rule"]) + [f", layer {claim['layer']}"] * bool(claim["layer"])
+        groups.setdefault((claim["claim"], "".join(about)), []).append(claim)
+    for (name, about_what), made in groups.items():
         verdicts = Counter(claim["verdict"] for claim in made)
         told = ", ".join(f"{verdict} for {times:,}" for verdict, times in sorted(verdicts.items()))
         worst = next((claim for claim in made if claim["bad_news"]), made[0])
-        head = Text(f"{name}{', ' * bool(rule)}{rule}, layer {layer}: ", style="bold")
+        head = Text(f"{name}{about_what}: ", style="bold")
         text = f"{told} of {len(made):,} inputs. Input {worst['input']}, {worst['verdict']}: {worst['reason']} "
         yield head.append(f"{CLAIMS[name][0].upper()}{CLAIMS[name][1:]}: {text}", style="not bold")
 

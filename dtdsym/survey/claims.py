@@ -8,7 +8,7 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.certificate.claims import claim_line
-from dtdsym.claims.decide import OF_A_RULE, answer
+from dtdsym.claims.decide import OF_A_LAYER, OF_A_RULE, answer
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import BudgetSpent, OnHinge
 from dtdsym.network.network import Network
@@ -24,7 +24,8 @@ def decide_claims(
     settings = exactly.settings
     for claim in settings.claims:
         rules = settings.rules if claim in OF_A_RULE else settings.rules[:1]
-        for layer in settings.layers:
+        layers = settings.layers if claim in OF_A_LAYER else settings.layers[:1]
+        for layer in layers:
             for rule in rules:
                 started = time.perf_counter()
                 x = RATIONAL.lift(exactly.x)
@@ -36,7 +37,7 @@ def decide_claims(
                     "input": number,
                     "logit": logit,
                     "rule": rule.label if claim in OF_A_RULE else None,
-                    "layer": layer,
+                    "layer": layer if claim in OF_A_LAYER else None,
                     "verdict": verdict.name,
                     "bad_news": verdict.bad_news,
                     "statement": verdict.statement,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
-from certified import certificates, said
+from certified import certificates, claim_lines, said
 from networks import EVIDENCE, SEPARATIONS, sequential
+
+from dtdsym.claims.decide import CLAIMS
 
 OTHER_PLACES = (
     "no_root", "degenerate", "same_cell", "same_region_segment", "same_region", "boundary", "same_gradient_elsewhere",
@@ -27,6 +30,23 @@ def kinds() -> dict[str, list[str]]:
     found["roots of rules"] = certificates(example.network, example.x, rules=["zplus", "w2", "gamma:1", "lrp0", "pinv"])
     no_root = sequential(([[1, -2]], [3]), final_relu=True)  # w.v = 0 along gamma's v = (2, 1)
     found["no root"] = certificates(no_root, (1, 1), rules=["gamma:1"])
+    two = sequential(([[1, -1], [0, 1]], [0, 1]), ([[1, 1]], [0]))
+    bent = sequential(([[1, 0], [1, -1]], [0, 0]), ([[1, -1]], [0]))
+    chain = sequential(([[1]], [0]), ([[1]], [0]))
+    for name, lines in {
+        "c1 refuted": claim_lines(two, (3, 1), ["c1"], []),
+        "c1 proved": claim_lines(chain, (1,), ["c1"], []),
+        "c2": claim_lines(two, (3, 1), ["c2"], []),
+        "c3 proved": claim_lines(two, (3, 1), ["c3"], [], target=(Fraction(-5), Fraction(9, 2))),
+        "c3 refuted": claim_lines(sequential(([[1, 0]], [0]), ([[1]], [0])), (1, 1), ["c3"], [], target=(0, 3)),
+        "c4": claim_lines(two, (3, 1), ["c4"], []),
+        "c5": claim_lines(bent, (3, -1), ["c5"], ["w2", "lrp0"]),
+        "c6": claim_lines(bent, (3, -1), ["c6"], ["w2", "lrp0"]),
+        "nonpositive_bias": claim_lines(bent, (3, -1), ["nonpositive_bias"], []),
+        "conservation": claim_lines(two, (3, 1), ["conservation"], ["w2", "lrp0"]),
+        "assumption_1": claim_lines(two, (3, 1), ["assumption_1"], ["w2", "lrp0"]),
+    }.items():
+        found[name] = lines
     return found
 
 
@@ -129,6 +149,9 @@ STILL_TRUE = (
     "point_cones",
     "cones",
     "no_facet",
+    "regions",
+    "roots",
+    "target",
 )
 
 
@@ -154,6 +177,8 @@ def may_be_true(place: str | None, what: str) -> bool:
 
 def test_every_place_and_every_kind_of_evidence_is_mutated():
     claims = [line for lines in KINDS.values() for line in map(json.loads, lines) if "claim" in line]
+    assert {claim["claim"] for claim in claims} == {"place", *CLAIMS}
+    claims = [claim for claim in claims if claim["claim"] == "place"]
     assert {claim["place"] for claim in claims} == set(OTHER_PLACES) - {"somewhere", "undecided"}
     named = {key for claim in claims for _, entry in objects(claim) for key in entry}
     assert named >= {"path", "segment", "cones", "cells", "from", "leaves", "bends", "input_cones", "point_cones"}
