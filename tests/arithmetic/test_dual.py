@@ -7,12 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+import torch
 from builders import conv_networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtdsym.arithmetic.dual import DUAL, Dual, infinitesimal, rationals, side
 from dtdsym.arithmetic.rational import RATIONAL, fraction
+from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.errors import OnHinge
 from dtdsym.network.evaluate import differentiate, evaluate, max_masks
 from dtdsym.network.layers import MaxPool, Relu
@@ -107,3 +109,14 @@ def test_lists_of_values_and_numbers_are_lifted_together():
     assert found.shape == (2, 2)
     assert [[fraction(q) for q in row] for row in found.derivative(1).real] == [[1, 0], [0, 3]]
     assert [len(row) for row in found] == [2, 2]
+
+
+def test_affine_maps_of_fractions_are_exact_and_rounded_once_by_tensors():
+    weight = np.array([[Fraction(1, 3), Fraction(-2, 7)], [Fraction(0), Fraction(5)]], dtype=object)
+    bias = np.array([Fraction(1, 11), Fraction(0)], dtype=object)
+    value = DUAL.lift([3, 7]) + DUAL.lift([1, 2]) * infinitesimal(1)
+    found = DUAL.affine(weight, bias, value)
+    assert rationals(found) == (Fraction(1, 11) - 1, 35)
+    assert rationals(found.derivative(1)) == (Fraction(1, 3) - Fraction(4, 7), 10)
+    rounded = TENSOR.affine(weight, bias, torch.tensor([3.0, 7.0], dtype=torch.float64))
+    assert rounded.tolist() == pytest.approx([1 / 11 - 1, 35], rel=1e-15)
