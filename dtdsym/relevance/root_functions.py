@@ -154,6 +154,11 @@ class LayerRootFunctions:
         """Whether every root is known to be constant."""
         return self.rule is None and all(isinstance(f, AffineRoot) and f.constant for f in self.functions)
 
+    @property
+    def exact(self) -> bool:
+        """Whether a root on a hinge is known to be on one for all inputs nearby, or to move off it in proportion."""
+        return self.affine or (self.rule is not None and self.rule.kind == "hinge")
+
     def at(self, ops: Arithmetic, layer: PlainLayer, a: Any, relevance: Callable[[], Any]) -> Any:
         """The different roots (..., D, d) at a (..., d)."""
         if self.rule is not None:
