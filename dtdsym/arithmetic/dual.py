@@ -100,7 +100,7 @@ class Dual:
         return DUAL.lift(other) - self
 
     def __mul__(self, other: Any) -> Dual:
-        if isinstance(other, np.ndarray) and other.dtype == bool:
+        if isinstance(other, np.ndarray | np.bool_) and other.dtype == bool:
             return self._each(lambda part: np.where(other, part, _array(ZERO)))
         products: dict[int, np.ndarray] = {}
         for m, left in self.parts.items():

@@ -133,6 +133,15 @@ def test_another_gradient_at_the_root_is_inadmissible_and_nonlinear_roots_stay_u
     assert verdicts[1][0].name == "admissible"
 
 
+def test_another_gradient_is_proven_for_exact_roots_above_and_left_open_where_a_tie_may_part():
+    """R^2 of a zplus root on the hinge of [a1 + a2 - 1] has another gradient everywhere: no root is admissible."""
+    network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [-1]))
+    near = constant_root([2, Fraction(1, 2)])
+    for above, name in ((rule_root("zplus", "hinge"), "inadmissible"), (rule_root("zplus", "relevance"), "undecided")):
+        found = recursion(network, (2, 1), [near, above], check=False)
+        assert [verdict.name for verdict in found.admissible[0]] == [name, name]
+
+
 def test_on_a_hinge_gradients_are_those_of_the_inputs_side():
     assert recursion(sequential(([[1]], [0])), (2,), [constant_root([0])]) == (2,)
     assert recursion(sequential(([[-1]], [0])), (2,), [constant_root([0])]) == (0,)
