@@ -49,7 +49,7 @@ def verdicts(functions: Definition3, point: np.ndarray, budget: Budget) -> tuple
     """Verdicts for the neurons of each layer, as R^1(point) and R^l at the activations of `point` need their roots."""
     sizes = [layer.size for layer in functions.layers[:-1]]
     found = [*([UNASKED] * size for size in sizes), [UNASKED]]
-    asked = _Inspection(functions, budget)
+    asked = _Inspection(replace(functions, frozen=False), budget)
     for number, a in enumerate(forward(functions.layers, point)[:-1], start=1):
         for layer, neuron, verdict in asked.inspect(number, a):
             found[layer - 1][neuron] = found[layer - 1][neuron].worst(verdict)

@@ -26,7 +26,7 @@ from dtdsym.relevance.root_functions import LayerRootFunctions, functions_of
 class Definition3:
     """R^1, ..., R^{n+1} of one logit as functions. frozen: gradients are constants, as in Algorithm 1.
 
-    signs: of all pre-activations below a ReLU, noted in the order of the recursion; 2, -2 where a side decides."""
+    signs: of all pre-activations below a ReLU, noted in the order of the recursion; 2 or -2 where a side decides."""
 
     layers: tuple[PlainLayer, ...]
     roots: tuple[LayerRootFunctions, ...]

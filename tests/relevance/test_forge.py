@@ -134,6 +134,15 @@ def test_with_non_positive_biases_no_hidden_root_is_negative(made):
         points = [tuple(positive(dot(w, point) + b) for w, b in pairs) for point in reached]
 
 
+@pytest.mark.parametrize("made", REACHING[::2], ids=str)
+def test_forged_roots_lie_in_the_regions_of_the_network_too(made):
+    """Proposition 1 as printed, and Theorem 1's convex set: each root of a_l shares F_l's cell with it."""
+    roots = forge(made.network, made.x, made.target())
+    for number, (root, a) in enumerate(zip(roots, made.values, strict=False), start=1):
+        found = dtdsym.place(made.network, made.x, by_hand(root, a), layer=number)
+        assert found.name == "same_cell", found.reason
+
+
 def by_hand(root, a):
     """matrix a + vector."""
     return tuple(dot(row, a) + c for row, c in zip(root.matrix, root.vector, strict=True))

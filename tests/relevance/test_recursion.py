@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -168,6 +169,23 @@ def test_algorithm_2_propagates_numbers_and_not_functions():
     two = sequential(([[1, 0], [1, 1], [0, 0]], [0, 0, 1]), ([[1, 1, 1]], [-1]))
     roots = [rule_root("zplus"), rule_root("zplus")]
     assert recursion(two, (1, 2), roots, check=False) != dtdsym.explain(two, (1, 2), rule="zplus")
+
+
+def test_of_the_last_layer_only_the_logits_root_counts():
+    network = sequential(([[1, 2], [3, 4]], [0, 0]), final_relu=False)
+    far = constant_root([9, 9])
+    found = recursion(network, (1, 1), [[far, constant_root([0, 0])]], logit=1)
+    assert found == (3, 4)
+    assert found.layers == ((3, 4), (0, 7))
+    assert recursion(network, (1, 1), [[far, constant_root([0, 0])]]) == (-8, -16)
+    with pytest.raises(dtdsym.InputError, match="logit 2 does not exist"):
+        recursion(network, (1, 1), [far], logit=2)
+
+
+def test_a_decomposition_survives_pickling():
+    found = recursion(sequential(*SUM), (1, 1), [constant_root([HALF, HALF]), constant_root([0, 1])])
+    again = pickle.loads(pickle.dumps(found))
+    assert (again, again.layers, again.admissible) == (found, found.layers, found.admissible)
 
 
 def test_what_is_not_plain_is_refused_by_name():
