@@ -44,26 +44,25 @@ def decide(question: Question) -> Verdict:
     if question.home.x_on_hinge or not question.chain:
         reason = "It is decided for plain chains of layers and ReLUs, at inputs off all hinges."
         return Undecided("assumption_1", statement, reason)
-    a = question.a
-    steps = [step for step in (_step(question.home.cell, a, place) for place in range(len(a))) if step is not None]
-    points = np.array([a, *steps], dtype=object)
-    values = evaluate(question.one, RATIONAL, {question.slice.start: points})
-    constants = _constants(question, points, values)
-    for number, (point, own) in enumerate(zip(steps, constants[1:], strict=True), start=1):
-        neurons = np.flatnonzero(own != constants[0])
-        if not neurons.size or not _tells(question, {node: value[[0, number]] for node, value in values.items()}):
+    a, meter = question.a, question.budget.start()
+    tried = 0
+    for place in range(len(a)):
+        meter.tick()
+        point = _step(question.home.cell, a, place)
+        if point is None:
             continue
-        neuron = int(neurons[0])
-        before, after = fraction(constants[0][neuron]), fraction(own[neuron])
-        reason = f"c_{neuron} is {_short(before)} there and {_short(after)} at another point of the same cell."
-        witness = {"neuron": neuron, "point": [text(entry) for entry in fractions(point)]}
-        return Refuted("assumption_1", statement, reason, True, witness, (neuron, point))
+        tried += 1
+        neuron, before, after = _differing(question, a, point)
+        if neuron is not None:
+            reason = f"c_{neuron} is {_short(before)} there and {_short(after)} at another point of the same cell."
+            witness = {"neuron": neuron, "point": [text(entry) for entry in fractions(point)]}
+            return Refuted("assumption_1", statement, reason, True, witness, (neuron, point))
     if not any(question.home.gradient) and question.slice(a) == 0:
         return Proved("assumption_1", statement, "The function is zero around the input, and so is all relevance.")
     if _is_linear(question):
         reason = "Every layer divides by a multiple of its pre-activations, so relevance is the input times one vector."
         return Proved("assumption_1", statement, reason)
-    reason = f"No c_j differs at {len(steps)} further points, and no proof is known."
+    reason = f"No c_j differs at {tried} further points, and no proof is known."
     return Undecided("assumption_1", statement, reason)
 
 
@@ -83,11 +82,18 @@ def _step(cell: Cell, a: np.ndarray, place: int) -> np.ndarray | None:
     return None
 
 
-def _constants(question: Question, points: np.ndarray, values: Mapping[int, Any]) -> np.ndarray:
-    """c (points, size), 0 where a_j = 0."""
-    start = question.slice.start
+def _differing(question: Question, a: np.ndarray, point: np.ndarray) -> tuple[int | None, Any, Any]:
+    """The first neuron whose c differs at the point, with both values; None if there is none, or the point tells
+    nothing."""
+    start, points = question.slice.start, np.array([a, point], dtype=object)
+    values = evaluate(question.one, RATIONAL, {start: points})
     relevance = propagate(question.one, RATIONAL, values, question.rule, start=start).at[start]
-    return RATIONAL.where(points[0] == 0, ZERO, RATIONAL.ratio(relevance, points))
+    before, after = RATIONAL.where(a == 0, ZERO, RATIONAL.ratio(relevance, points))
+    neurons = np.flatnonzero(before != after)
+    if not neurons.size or not _tells(question, values):
+        return None, None, None
+    neuron = int(neurons[0])
+    return neuron, fraction(before[neuron]), fraction(after[neuron])
 
 
 def _tells(question: Question, values: Mapping[int, Any]) -> bool:

@@ -50,6 +50,18 @@ def test_c1_speaks_of_inner_layers_only():
     assert verdict("c1", SUM, (1, 1), layer=2) == "undecided"
 
 
+@SLOW
+@given(pairs=layers(), x=PLANE_POINTS)
+def test_c2s_roots_make_the_recursion_gradient_times_input_minus_root(pairs, x):
+    network = sequential(*pairs)
+    found = dtdsym.decide("c2", network, x)
+    if found.name == "proved":
+        points = [[Fraction(entry) for entry in root] for root in found.witness["roots"]]
+        relevance = dtdsym.recursion(network, x, [dtdsym.constant_root(point) for point in points])
+        gradient = dtdsym.region(network, x).gradient
+        assert tuple(relevance) == tuple(g * (p - q) for g, p, q in zip(gradient, x, points[0], strict=True))
+
+
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_c4_counts_the_layers_that_bend(order):
     """The k-th derivative of log(1 + exp z) at z = 0: 1/2, 1/4, 0; at 1/2 none of the first three is 0."""
