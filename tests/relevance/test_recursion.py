@@ -230,3 +230,9 @@ def test_what_is_not_plain_is_refused_by_name():
 def test_roots_that_do_not_fit_are_refused(roots, says):
     with pytest.raises(ShapeMismatch, match=says):
         recursion(sequential(*SUM), (1, 1), roots)
+
+
+def test_a_way_that_stays_on_a_hinge_takes_no_side():
+    network = sequential(([[1, -1]], [-2]), ([[1]], [0]))
+    with pytest.raises(OnHinge, match="a root of layer 1 lies on a hinge that the way"):
+        recursion(network, (HALF, -3 * HALF), [constant_root([0, -2]), constant_root([1])], check=False)
