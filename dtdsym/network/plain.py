@@ -56,6 +56,11 @@ class PlainLayer:
         return Network(self.network.nodes[:2])
 
     @cached_property
+    def weighted(self) -> np.ndarray:
+        """(size,) which neurons depend on the layer's input at all."""
+        return np.array([bool(row.any()) for row in self.matrix])
+
+    @cached_property
     def matrix(self) -> np.ndarray:
         """W (size, width), exact."""
         return self.pull(RATIONAL, RATIONAL.lift(np.eye(self.size)))

@@ -81,7 +81,7 @@ class Definition3:
         z = layer.preactivation(DUAL, points)
         mask = np.ones(z.shape, dtype=bool)
         if layer.rectified:
-            signs = np.asarray(z.real > 0, dtype=np.int8) if self.frozen else _signs(z, number)
+            signs = np.asarray(z.real > 0, dtype=np.int8) if self.frozen else _signs(z, layer)
             if self.signs is not None:
                 self.signs.append(signs * np.where(np.asarray(z.real == 0, dtype=bool), 2, 1))
             mask = signs > 0
@@ -98,14 +98,21 @@ class Definition3:
         return self.layers[number - 1].pull(DUAL, (rows * mask[..., None]).swapaxes(-1, -2))
 
 
-def _signs(z: Dual, number: int) -> np.ndarray:
+def _signs(z: Dual, layer: PlainLayer) -> np.ndarray:
     try:
-        return z.sign()
+        signs = z.sign()
     except OnHinge as err:
-        raise OnHinge(
-            f"a root of layer {number} lies on a hinge that the way to the layer's input does not leave: R has no "
-            "derivative there from the input's side; move the root"
-        ) from err
+        raise _on_hinge(layer) from err
+    if bool(((signs == 0) & layer.weighted).any()):
+        raise _on_hinge(layer)
+    return signs
+
+
+def _on_hinge(layer: PlainLayer) -> OnHinge:
+    return OnHinge(
+        f"a root of layer {layer.number} lies on a hinge that the way to the layer's input does not leave: R has no "
+        "derivative there from the input's side; move the root"
+    )
 
 
 def forward(layers: Sequence[PlainLayer], point: np.ndarray) -> list[np.ndarray]:

@@ -13,9 +13,11 @@ from oracles import definition_3, exactly, line_root, search_direction
 from strategies import layers
 
 import dtdsym
+from dtdsym.arithmetic.dual import DUAL
 from dtdsym.errors import Inadmissible, OnHinge, ShapeMismatch, UnsupportedLayer
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
+from dtdsym.relevance.definition3 import functions
 from dtdsym.relevance.recursion import full_backward, recursion
 from dtdsym.relevance.root_functions import affine_root, constant_root, rule_root
 
@@ -143,6 +145,31 @@ def test_another_gradient_is_proven_for_exact_roots_above_and_left_open_where_a_
         assert [verdict.name for verdict in found.admissible[0]] == [name, name]
 
 
+@settings(max_examples=60)
+@given(layers(inputs=2, depths=(2, 3), widths=(1, 2)), st.lists(NUMBERS, min_size=24, max_size=24), vectors(2))
+def test_where_a_root_is_admissible_the_taylor_identity_holds(chosen, numbers, x):
+    """Here regions are convex: R_j o f is one affine function on the way from the input to an admissible root."""
+    network = sequential(*chosen)
+    roots = [constant_root(numbers[:2])]
+    for weight, _ in chosen[1:]:
+        size = len(weight[0])
+        roots.append(affine_root([numbers[i : i + size] for i in range(size)], numbers[4 : 4 + size]))
+    try:
+        verdicts = recursion(network, x, roots, check=False).admissible[0]
+    except OnHinge:
+        return
+    relevance = functions(network, roots, 0)
+
+    def upper(point):
+        return relevance.relevance(2, relevance.layers[0](DUAL, DUAL.lift(point))).real
+
+    between = [[(1 - t) * a + t * r for a, r in zip(x, numbers, strict=False)] for t in (HALF / 2, HALF, HALF * 3 / 2)]
+    for j, verdict in enumerate(verdicts):
+        if verdict.name == "admissible":
+            one, two, three = (upper(point)[j] for point in between)
+            assert two - one == three - two, verdict
+
+
 def test_on_a_hinge_gradients_are_those_of_the_inputs_side():
     assert recursion(sequential(([[1]], [0])), (2,), [constant_root([0])]) == (2,)
     assert recursion(sequential(([[-1]], [0])), (2,), [constant_root([0])]) == (0,)
@@ -203,3 +230,9 @@ def test_what_is_not_plain_is_refused_by_name():
 def test_roots_that_do_not_fit_are_refused(roots, says):
     with pytest.raises(ShapeMismatch, match=says):
         recursion(sequential(*SUM), (1, 1), roots)
+
+
+def test_a_way_that_stays_on_a_hinge_takes_no_side():
+    network = sequential(([[1, -1]], [-2]), ([[1]], [0]))
+    with pytest.raises(OnHinge, match="a root of layer 1 lies on a hinge that the way"):
+        recursion(network, (HALF, -3 * HALF), [constant_root([0, -2]), constant_root([1])], check=False)
