@@ -9,6 +9,8 @@ Proved is bad news: whoever uses locally constant roots computes gradient x (inp
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dtdsym.arithmetic.rational import ONE, fractions, rational, text
@@ -26,22 +28,24 @@ def decide(question: Question) -> Verdict:
     if not question.chain:
         return Undecided("c2", statement, "It speaks of plain chains of layers and ReLUs.")
     roots = []
-    for layer in network.layers:
+    for number, layer in enumerate(network.layers, start=1):
         a = question.values[layer.source]
         cell = cell_at(Slice(network, layer.source, {}), a)
         if cell.hinged:
-            return Undecided("c2", statement, f"The input of layer {layer.number} lies on a hinge.")
-        roots.append(_near(cell, a))
+            return Undecided("c2", statement, f"The input of layer {number} lies on a hinge.")
+        roots.append(_near(cell, a, rational(1, 2 + number)))
     points = [[text(entry) for entry in fractions(root)] for root in roots]
     reason = "So it is with a root in the open cell of every layer's input: all masks are those at the input."
     return Proved("c2", statement, reason, True, {"roots": points})
 
 
-def _near(cell: Cell, a: np.ndarray) -> np.ndarray:
-    """A point of a's open cell that is not a: towards the origin, or along the diagonal from it."""
+def _near(cell: Cell, a: np.ndarray, part: Any) -> np.ndarray:
+    """A point of a's open cell that is not a: towards the origin, or along the diagonal from it.
+
+    part: of the way, another for each layer, so that a root's image is not the next layer's root."""
     step = -a if (a != 0).any() else a + ONE
     for _ in range(HALVINGS):
-        step = step * rational(1, 2)
+        step = step * part
         if cell.holds(a + step):
             return np.asarray(a + step, dtype=object)
     raise AssertionError("no point of an open cell is near its own point: a bug; please report")
