@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from dtdsym.checker.claims import claim
-from dtdsym.checker.network import Layer
+from dtdsym.checker.network import Layer, fractions, over_one
 from dtdsym.checker.reading import Refused, items, keys, point, record
 from dtdsym.checker.subject import View
 
@@ -33,11 +33,15 @@ def _c2(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
     if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
         raise Refused("the network is no plain chain")
     numbers = [layer.number for layer in view.layers.values() if layer.number is not None]
+    image: Vector | None = None
     for number, entry in zip(numbers, items(evidence["roots"], "roots", len(numbers)), strict=True):
         home = view.home(number)
         root, cell = point(entry, len(home.a), f"roots[{number - 1}]"), home.cell(plain=True)
-        if root == home.a:
+        if root in (home.a, image):
             raise Refused(f"roots[{number - 1}]: the root is the layer's input")
+        if number < len(numbers):
+            below = view.network.values({home.plain.start: over_one(root)})
+            image = tuple(fractions(below[view.layer(number + 1).source]))
         if not all(cell.heights(home.a).values()) or any(height <= 0 for height in cell.heights(root).values()):
             raise Refused(f"roots[{number - 1}]: not in the open cell of the layer's input")
 

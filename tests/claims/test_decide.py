@@ -50,7 +50,7 @@ def test_c1_speaks_of_inner_layers_only():
     assert verdict("c1", SUM, (1, 1), layer=2) == "undecided"
 
 
-@SLOW
+@settings(SLOW, max_examples=25)
 @given(pairs=layers(), x=PLANE_POINTS)
 def test_c2s_roots_make_the_recursion_gradient_times_input_minus_root(pairs, x):
     network = sequential(*pairs)
