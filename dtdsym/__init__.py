@@ -30,6 +30,7 @@ _HOMES = {
     "audit": "dtdsym.report.audit",
     "decide": "dtdsym.claims.decide",
     "constant_root": "dtdsym.relevance.root_functions",
+    "exact_root": "dtdsym.relevance.root_search",
     "explain": "dtdsym.relevance.explain",
     "forge": "dtdsym.relevance.forge",
     "forge_normalised": "dtdsym.relevance.forge",

@@ -82,6 +82,11 @@ def _run(options: argparse.Namespace) -> int:
     _check(options)
     network = network_of(options)
     points = _points(options, network)
+    if options.plot and points is None and network.sizes[0] > 2:
+        size = network.sizes[0]
+        raise InputError(
+            f"--plot draws one and two dimensions, and the network has {size} inputs; give --plane or --line"
+        )
     asked = {
         "box": _box(options, network.sizes[0] if points is None else len(points) - 1, points is not None),
         "points": points,

@@ -154,3 +154,16 @@ def _settled(expression):
     steps = steps.replace(sympy.Heaviside, lambda z, *_: sympy.S(int(bool(z.subs(tiny) > 0))))
     value = steps.replace(sympy.Max, lambda *z: max(z, key=lambda part: part.subs(tiny))).subs(nothing)
     return Fraction(int(value.p), int(value.q))
+
+
+def eliminated(rows: list[list[Fraction]]) -> bool:
+    """Whether a point makes all rows >= 0, by Fourier-Motzkin: one variable after another, every pair of bounds."""
+    if len(rows[0]) == 1:
+        return all(row[0] >= 0 for row in rows)
+    lower, upper, rest = ([row for row in rows if sign_of(row[0]) == s] for s in (1, -1, 0))
+    pairs = [[a * -high[0] + b * low[0] for a, b in zip(low, high, strict=True)] for low in lower for high in upper]
+    return eliminated([row[1:] for row in [*rest, *pairs]] or [[Fraction(0)] * (len(rows[0]) - 1)])
+
+
+def sign_of(number: Fraction) -> int:
+    return (number > 0) - (number < 0)

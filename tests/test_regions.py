@@ -90,6 +90,13 @@ def test_pictures(net, capsys, tmp_path):
     assert (status, err) == (2, "dtdsym: --plot needs bounds: give --box LO:HI, or --plane or --line\n")
 
 
+def test_many_inputs_are_drawn_on_planes_only(capsys, tmp_path):
+    torch.save(torch.nn.Sequential(torch.nn.Linear(5, 2)), tmp_path / "five.pt")
+    status, _, err = run(capsys, str(tmp_path / "five.pt"), "--box=-1:1", "--plot", str(tmp_path / "b.svg"))
+    line = "dtdsym: --plot draws one and two dimensions, and the network has 5 inputs; give --plane or --line\n"
+    assert (status, err) == (2, line)
+
+
 def test_counting_alone_in_shares_that_can_be_resumed(net, capsys, tmp_path):
     network = dtdsym.load(net)
     expected = len(arrangement(network).cells)

@@ -17,7 +17,9 @@ class Forward(Protocol):
     """What the forward pass asks of a world of values."""
 
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Any) -> Any:
-        """value @ weight.T + bias. weight (out, in), bias (out,), float64 and read exactly; value (..., in)."""
+        """value @ weight.T + bias. weight (out, in), bias (out,), float64 and read exactly; value (..., in).
+
+        Rational, dual and tensor arithmetics take object arrays of Fractions too; tensors round them once."""
 
     def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: Any) -> Any:
         """The convolution over these windows, as dtdsym.arithmetic.windows defines it."""

@@ -30,12 +30,15 @@ class Dual:
 
     __array_ufunc__ = None  # numpy leaves array * Dual to Dual
 
-    def __init__(self, numbers: Mapping[int, Any]) -> None:
+    def __init__(self, numbers: Mapping[int, Any], shape: tuple[int, ...] = ()) -> None:
+        """All coefficients are broadcast to one shape, at least `shape`; what is repeated is stored once."""
         parts = {monomial: _array(part) for monomial, part in numbers.items()}
-        shape = np.broadcast_shapes(*(part.shape for part in parts.values()))
-        self.real: np.ndarray = np.broadcast_to(parts[0], shape)
-        moving = {monomial: part for monomial, part in parts.items() if monomial and part.any()}
-        self.parts = {0: self.real} | {m: np.broadcast_to(part, shape) for m, part in moving.items()}
+        shape = np.broadcast_shapes(shape, *(part.shape for part in parts.values()))
+        parts = {m: part for m, part in parts.items() if m and part.any()} | {0: parts[0]}
+        if not parts[0].any():
+            parts[0] = _array(ZERO)
+        self.parts: dict[int, np.ndarray] = {m: np.broadcast_to(part, shape) for m, part in parts.items()}
+        self.real = self.parts[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,10 +86,10 @@ class Dual:
 
     def __add__(self, other: Any) -> Dual:
         right = DUAL.lift(other)
-        sums = dict(self.parts)
+        sums = {monomial: _once(part) for monomial, part in self.parts.items()}
         for monomial, part in right.parts.items():
-            sums[monomial] = sums[monomial] + part if monomial in sums else part
-        return Dual(sums)
+            sums[monomial] = sums[monomial] + _once(part) if monomial in sums else part
+        return Dual(sums, np.broadcast_shapes(self.shape, right.shape))
 
     __radd__ = __add__
 
@@ -100,15 +103,18 @@ class Dual:
         return DUAL.lift(other) - self
 
     def __mul__(self, other: Any) -> Dual:
-        if isinstance(other, np.ndarray) and other.dtype == bool:
+        if isinstance(other, np.ndarray | np.bool_) and other.dtype == bool:
             return self._each(lambda part: np.where(other, part, _array(ZERO)))
+        second = DUAL.lift(other)
         products: dict[int, np.ndarray] = {}
-        for m, left in self.parts.items():
-            for k, right in DUAL.lift(other).parts.items():
+        factors = {monomial: _once(part) for monomial, part in second.parts.items()}
+        for m, part in self.parts.items():
+            left = _once(part)
+            for k, right in factors.items():
                 if not m & k:
                     product = left * right
                     products[m | k] = products[m | k] + product if m | k in products else product
-        return Dual(products)
+        return Dual(products, np.broadcast_shapes(self.shape, second.shape))
 
     __rmul__ = __mul__
 
@@ -243,7 +249,8 @@ def _name(monomial: int) -> str:
 def _linear(function: Callable[[np.ndarray, np.ndarray], np.ndarray], bias: np.ndarray, value: Dual) -> Dual:
     """An affine map: its linear part alone acts on what is infinitesimal."""
     none = _NO_BIAS.get((bias,), None, lambda: _zeros(bias))
-    return Dual({m: function(part, none if m else bias) for m, part in value.parts.items()})
+    parts = {m: function(_once(part, but=1), none if m else bias) for m, part in value.parts.items()}
+    return Dual(parts, (*value.shape[:-1], 1))
 
 
 def _zeros(bias: np.ndarray) -> np.ndarray:
@@ -256,13 +263,18 @@ def _inverse(value: Dual) -> Dual:
     """1/(r + h) = sum_m (-h/r)^m / r: finite, for h is nilpotent."""
     if not value.real.all():
         raise OnHinge("division by a value that is 0 here and not nearby: the quotient has no derivative")
-    inverse = Dual({0: ONE / value.real})
+    power = found = inverse = Dual({0: ONE / value.real})
     step = -Dual({m: part for m, part in value.parts.items() if m} | {0: value.real * 0}) * inverse
-    power = found = inverse
     while len(power.parts) > 1 or power.real.any():
         power = power * step
         found = found + power
     return found
+
+
+def _once(part: np.ndarray, but: int = 0) -> np.ndarray:
+    """Without the repetitions that broadcasting made along the axes, but for the last `but` ones."""
+    axes = zip(part.strides[: part.ndim - but], part.shape, strict=False)
+    return part[tuple(slice(0, 1) if stride == 0 and size else slice(None) for stride, size in axes)]
 
 
 def _signs(part: np.ndarray) -> np.ndarray:

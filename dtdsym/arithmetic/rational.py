@@ -31,7 +31,7 @@ class Rational:
         return _each(_rational, array)
 
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """value (..., in) @ weight.T + bias, by one integer matrix product in homogeneous coordinates."""
+        """value (..., in) @ weight.T + bias, floats or Fractions: one integer matrix product, homogeneous."""
         flat = value.reshape(-1, value.shape[-1])
         image = (homogeneous_matrix(weight, bias) * homogeneous_columns(flat)).tolist()
         denominators = image.pop()
@@ -247,13 +247,13 @@ def _group_matrices(weight: np.ndarray, bias: np.ndarray, groups: int) -> list[f
 
 
 def homogeneous_matrix(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
-    """[[W 2^e, b 2^e], [0, 2^e]] as integers (out + 1, in + 1), e the least that makes them whole."""
+    """[[W s, b s], [0, s]] as integers (out + 1, in + 1), s the least that makes them whole: 2^e for floats."""
     return _MATRICES.get((weight, bias), None, lambda: _homogeneous(weight, bias))
 
 
 def _homogeneous(weight: np.ndarray, bias: np.ndarray) -> fmpz_mat:
     rows = np.concatenate([weight, bias[:, None]], axis=1).tolist()
     ratios = [[entry.as_integer_ratio() for entry in row] for row in rows]
-    scale = max(q for row in ratios for _, q in row)
+    scale = math.lcm(*{q for row in ratios for _, q in row})
     integers = [[p * (scale // q) for p, q in row] for row in ratios]
     return fmpz_mat([*integers, [0] * weight.shape[1] + [scale]])

@@ -181,9 +181,9 @@ class TensorArithmetic:
         return value.sum(axis)
 
     def _like(self, array: np.ndarray, value: torch.Tensor) -> torch.Tensor:
-        """The exact float64 array in value's dtype and on its device; torch.tensor copies, so `array` is not held."""
+        """The exact array in value's dtype and on its device; torch.tensor copies, so `array` is not held."""
         to = (value.dtype, value.device)
-        return self._weights.get((array,), to, lambda: torch.tensor(array).to(device=value.device, dtype=value.dtype))
+        return self._weights.get((array,), to, lambda: torch.tensor(array.astype(np.float64)).to(value))
 
 
 TENSOR = TensorArithmetic()

@@ -59,6 +59,12 @@ def no_facets(
     return [_proof(cell, wall, multipliers, own, scales) for wall, (multipliers, own) in proofs.items()]
 
 
+def row_multipliers(cell: Cell, multipliers: Sequence[Fraction]) -> list[list[Any]]:
+    """Multipliers of all walls, as pairs of an entry and what its row is multiplied by."""
+    pairs = zip(cell.walls, multipliers, strict=True)
+    return [[wall.entries[0], text(y * _factor(cell, wall))] for wall, y in pairs if y]
+
+
 def _others(cell: Cell, wall: Wall) -> list[Wall]:
     return [other for other in cell.walls if other is not wall]
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
-from dtdsym.arithmetic.rational import fractions
-from dtdsym.certificate.cells import no_facets, pattern_text
+from dtdsym.arithmetic.rational import fraction, fractions, text
+from dtdsym.certificate.cells import closed_list, no_facets, pattern_text, row_multipliers
 from dtdsym.certificate.lines import hash_of, point
 from dtdsym.certificate.place import Evidence, Witness
 from dtdsym.claims.decide import OF_A_RULE
 from dtdsym.claims.placed import PlacedRoot
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import NoRoot
+from dtdsym.relevance.root_search import AdmissibleRoot, whole
 from dtdsym.relevance.rule import Rule
 
 REDERIVED = ("lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat", "zbox", "pinv")
@@ -92,6 +94,26 @@ def _c6(question: Question, verdict: Verdict) -> Evidence:
     return {"roots": _roots(question, verdict.grounds), **counts}
 
 
+def _admissible_root(question: Question, verdict: Verdict) -> Evidence:
+    home, meter, found = question.home, question.budget.start(), verdict.grounds
+    head = Witness(home).at_input
+    if isinstance(found, AdmissibleRoot):
+        return {**head, "root": point(found.point), "path": [point(crossing.point) for crossing in found.path]}
+    bounds = []
+    for cell in found.search.cells.values():
+        multipliers = [fraction(y) for y in found.bounds[cell.pattern].multipliers]
+        *walls, above, below = multipliers
+        form = text((above - below) * _scale(found.form))
+        bounds.append({"multipliers": row_multipliers(cell, walls), "form": form})
+    return {**head, "cells": closed_list(found.search, meter), "bounds": bounds}
+
+
+def _scale(form: Sequence[Fraction]) -> Fraction:
+    """What `whole` multiplies a form by."""
+    lead = next(place for place, entry in enumerate(form) if entry)
+    return Fraction(whole(form)[lead]) / form[lead]
+
+
 def _nonpositive_bias(question: Question, verdict: Verdict) -> Evidence:
     if verdict.grounds is None:
         return {"theorem": True}
@@ -114,6 +136,7 @@ _KINDS: Mapping[str, Callable[[Question, Verdict], Evidence]] = {
     "c4": _c4,
     "c5": _c5,
     "c6": _c6,
+    "admissible_root": _admissible_root,
     "nonpositive_bias": _nonpositive_bias,
     "conservation": _conservation,
     "assumption_1": _assumption_1,

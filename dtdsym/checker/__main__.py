@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, cast
 
-from dtdsym.checker import c1, c4, claims, place, recursion
+from dtdsym.checker import c1, c4, claims, place, recursion, roots
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
 from dtdsym.checker.subject import Subject, View, read_input
@@ -27,6 +27,7 @@ CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
     **c4.CLAIMS,
     **claims.CLAIMS,
     **recursion.CLAIMS,
+    **roots.CLAIMS,
 }
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]
@@ -65,13 +66,16 @@ class Checker:
         return self._claim(line, self.subject)
 
     def _claim(self, line: dict[str, Any], subject: Subject) -> str:
+        for name in ("network", "input", "logit", "layer"):
+            if name not in line:
+                raise Refused(f"key {name!r} is missing")
         for name, own in (("network", subject.network.hash), ("input", subject.hash)):
             if line.get(name) != own:
                 raise Refused(f"the claim names another {name} than stands above it")
         kind = text(line["claim"], "claim")
         if kind not in CLAIMS:
             raise Refused(f"claim {shown(kind)} is unknown")
-        return CLAIMS[kind](line, subject.view(line.get("logit")))
+        return CLAIMS[kind](line, subject.view(line["logit"]))
 
 
 def answer(checker: Checker, number: int, content: str) -> Answer | None:

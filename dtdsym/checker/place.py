@@ -161,8 +161,13 @@ def _bends(home: Home, p: Point, evidence: dict[str, Any]) -> None:
 
 
 def _path(home: Home, p: Point, evidence: dict[str, Any]) -> None:
+    follow(home, p, evidence["path"])
+
+
+def follow(home: Home, p: Point, path: Any) -> None:
+    """From the cell at a_l through facets of equal gradient to one whose closure holds the point."""
     cell = home.cell()
-    for place, entry in enumerate(items(evidence["path"], "path")):
+    for place, entry in enumerate(items(path, "path")):
         q = point(entry, len(p), f"path[{place}]")
         heights = cell.heights(q)
         on = [i for i, height in heights.items() if height == 0]

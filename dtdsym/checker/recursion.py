@@ -111,7 +111,7 @@ def _layer(layer: Layer, a: Vector, bends: bool) -> tuple[list[bool], Vector]:
     ]
     if not bends:
         return [True] * len(z), tuple(z)
-    if 0 in z:
+    if any(value == 0 and any(weights) for value, (_, weights, _) in zip(z, layer.rows, strict=True)):
         raise Refused("a neuron sits on its hinge at a root")
     return [value > 0 for value in z], tuple(max(value, Fraction(0)) for value in z)
 

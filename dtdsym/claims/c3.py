@@ -6,10 +6,13 @@ Refuted: no admissible roots reach it, since it is not zero where input i reache
 
 from __future__ import annotations
 
+import numpy as np
+
 from dtdsym.arithmetic.rational import fractions
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.errors import InputError, Unreachable, UnsupportedLayer
 from dtdsym.network.layers import Relu
+from dtdsym.network.receptive import Layer
 from dtdsym.relevance.forge import forge
 from dtdsym.relevance.recursion import recursion
 
@@ -23,6 +26,8 @@ def decide(question: Question) -> Verdict:
     if len(question.one.layers) < 2 or (ended and question.values[len(question.one.nodes) - 1][0] == 0):
         reason = "It speaks of at least two layers, and of a logit above 0 where a ReLU ends the network."
         return Undecided("c3", statement, reason)
+    if any(_on_hinge(question, layer) for layer in question.one.layers):
+        return Undecided("c3", statement, "A neuron's pre-activation is 0 at the input.")
     try:
         found = forge(question.one, fractions(question.x), question.target)
     except Unreachable as why:
@@ -33,3 +38,11 @@ def decide(question: Question) -> Verdict:
     assert tuple(made) == question.target, "forged roots that miss their target: a bug; please report"
     reason = f"One affine root for each of {len(found)} layers does it, and the recursion confirms it."
     return Proved("c3", statement, reason, True, grounds=found)
+
+
+def _on_hinge(question: Question, layer: Layer) -> bool:
+    """Whether a neuron with any weight has a pre-activation of 0, before a ReLU."""
+    nodes, z = question.one.nodes, question.values[layer.output]
+    bends = layer.output + 1 < len(nodes) and isinstance(nodes[layer.output + 1], Relu)
+    zeros = [int(neuron) for neuron in np.flatnonzero(np.asarray(z == 0))] if bends else []
+    return any(layer.weights(slice(neuron, neuron + 1)).any() for neuron in zeros)

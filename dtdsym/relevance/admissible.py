@@ -3,7 +3,7 @@ component of constant gradient of g that holds a (Def. 1), and differ from a.
 
 What is proven, the first that applies:
 1. g is an affine function of f_l's neuron j (l = n, or all roots above are constant): its place, by geometry.
-2. g is differentiable at the root with another gradient than at a: not admissible.
+2. g is differentiable at the root, and nearby, with another gradient than at a: not admissible.
 3. All roots above are affine, and no pre-activation in the whole recursion changes its sign from a to the root: on the
    convex set where none does every point of the recursion is an affine function of a, so g has one gradient on it.
    The set is open and holds a; the root may lie on its edge, if what is just beyond it towards a does not. Admissible.
@@ -49,7 +49,7 @@ def verdicts(functions: Definition3, point: np.ndarray, budget: Budget) -> tuple
     """Verdicts for the neurons of each layer, as R^1(point) and R^l at the activations of `point` need their roots."""
     sizes = [layer.size for layer in functions.layers[:-1]]
     found = [*([UNASKED] * size for size in sizes), [UNASKED]]
-    asked = _Inspection(functions, budget)
+    asked = _Inspection(replace(functions, frozen=False), budget)
     for number, a in enumerate(forward(functions.layers, point)[:-1], start=1):
         for layer, neuron, verdict in asked.inspect(number, a):
             found[layer - 1][neuron] = found[layer - 1][neuron].worst(verdict)
@@ -120,7 +120,7 @@ class _Inspection:
         if affine and there is not None and _same(here.signs, there.signs):
             return SAME_PATTERN
         smooth = self._at(number, root)
-        if smooth is None or (not affine and not all(signs.all() for signs in smooth.signs)):
+        if smooth is None or not (affine or _firm(smooth.signs, all(own.exact for own in above))):
             return Verdict("undecided", "a neuron of the recursion ties at the root")
         if (smooth.gradients[neuron] != here.gradients[neuron]).any():
             return Verdict("inadmissible", "the relevance has another gradient at the root")
@@ -149,4 +149,10 @@ class _Inspection:
 
 def _same(here: tuple[np.ndarray, ...], there: tuple[np.ndarray, ...]) -> bool:
     """Whether all signs are equal."""
-    return len(here) == len(there) and all(map(np.array_equal, here, there))
+    return len(here) == len(there) and all(map(np.array_equal, map(np.sign, here), map(np.sign, there)))
+
+
+def _firm(signs: tuple[np.ndarray, ...], exact: bool) -> bool:
+    """Whether all signs stay as they are nearby: none is 0; and ties that a side decides stay ties, as those of roots
+    that lie on their hinges by construction (exact) do."""
+    return all(bool((np.abs(part) == 1).all()) or (exact and bool(part.all())) for part in signs)

@@ -26,7 +26,7 @@ from dtdsym.relevance.root_functions import LayerRootFunctions, functions_of
 class Definition3:
     """R^1, ..., R^{n+1} of one logit as functions. frozen: gradients are constants, as in Algorithm 1.
 
-    signs: of all pre-activations below a ReLU, noted there in the order of the recursion."""
+    signs: of all pre-activations below a ReLU, noted in the order of the recursion; 2 or -2 where a side decides."""
 
     layers: tuple[PlainLayer, ...]
     roots: tuple[LayerRootFunctions, ...]
@@ -83,7 +83,7 @@ class Definition3:
         if layer.rectified:
             signs = np.asarray(z.real > 0, dtype=np.int8) if self.frozen else _signs(z, number)
             if self.signs is not None:
-                self.signs.append(signs)
+                self.signs.append(signs * np.where(np.asarray(z.real == 0, dtype=bool), 2, 1))
             mask = signs > 0
         unit = DUAL.lift(np.eye(layer.size))
         if number == self.depth:

@@ -70,6 +70,9 @@ class Decomposition(tuple[Fraction, ...]):
         shown = ", ".join(f"{nearest_float(entry):.6g}" for entry in self[:SHOWN])
         return f"Decomposition({shown}{', ...' if len(self) > SHOWN else ''}: {len(self)} exact Fractions)"
 
+    def __reduce__(self) -> Any:
+        return Decomposition, (tuple(self), *self._asked)
+
 
 def recursion(
     network: Network, x: Any, roots: Sequence[Any], logit: int = 0, check: bool = True, *, budget: Budget | None = None

@@ -45,19 +45,17 @@ class AffineRoot:
 
     def __call__(self, ops: Arithmetic, a: Any) -> Any:
         """The roots (..., d) of a batch a (..., d). Rows that keep their coordinate are not multiplied out."""
-        rows, index = self._moved
+        rows, bias, index = self._moved
         if a.shape[-1] != len(self.vector):
             raise ShapeMismatch(f"a root for {len(self.vector)} inputs was given to a layer of {a.shape[-1]}")
-        parts = [a]
-        if rows:
-            dense = ops.lift(np.array([self.matrix[row] for row in rows], dtype=object))
-            parts.append(ops.total(dense * a[..., None, :]))
+        parts = [a, ops.affine(rows, bias, a)] if len(rows) else [a]
         return ops.take(ops.join(parts), index) + ops.lift(np.array(self.vector, dtype=object))
 
     @cached_property
-    def _moved(self) -> tuple[list[int], np.ndarray]:
-        """Rows of the matrix that are neither zero nor of the identity; where each coordinate stands, -1 for none."""
-        rows: list[int] = []
+    def _moved(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of the matrix that are neither zero nor of the identity (m, d), and m zeros, Fractions and read-only;
+        where each coordinate of the root stands beside a, -1 for none."""
+        rows: list[Vector] = []
         index = np.full(len(self.vector), -1)
         for i, row in enumerate(self.matrix):
             others = any(entry for k, entry in enumerate(row) if k != i)
@@ -65,8 +63,11 @@ class AffineRoot:
                 index[i] = i
             elif any(row):
                 index[i] = len(self.vector) + len(rows)
-                rows.append(i)
-        return rows, index
+                rows.append(row)
+        found, bias = np.array(rows, dtype=object), np.full(len(rows), Fraction(0), dtype=object)
+        for array in (found, bias):
+            array.setflags(write=False)
+        return found, bias, index
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,11 @@ class LayerRootFunctions:
     def constant(self) -> bool:
         """Whether every root is known to be constant."""
         return self.rule is None and all(isinstance(f, AffineRoot) and f.constant for f in self.functions)
+
+    @property
+    def exact(self) -> bool:
+        """Whether a root on a hinge is known to be on one for all inputs nearby, or to move off it in proportion."""
+        return self.affine or (self.rule is not None and self.rule.kind == "hinge")
 
     def at(self, ops: Arithmetic, layer: PlainLayer, a: Any, relevance: Callable[[], Any]) -> Any:
         """The different roots (..., D, d) at a (..., d)."""

@@ -128,7 +128,7 @@ def region_colours(found: Arrangement) -> list[str]:
 
 def _size(found: Arrangement) -> tuple[float, float]:
     """Inches of the figure: its longer side is 5.2, and the legend stands to its right."""
-    if found.box is None or found.chart.dimension == 1:
+    if found.box is None or found.chart.dimension != 2:
         return (7.9, 3.6)
     width, height = (float(high - low) for low, high in found.box)
     ratio = min(max(height / width, 0.4), 2.0)

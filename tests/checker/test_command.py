@@ -103,7 +103,10 @@ def test_a_torn_file_is_refused(file, capsys):
     assert "the line is cut off: its end is missing" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [None, b"\x1f\x8b\x08damaged", gzip.compress(b"{}\n" * 1000)[:-12]])
+UNREADABLE = [None, b"\x1f\x8b\x08damaged", gzip.compress(b"{}\n" * 1000, mtime=0)[:-12]]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=["not there", "damaged", "cut off"])
 def test_what_cannot_be_read_ends_with_status_2(tmp_path, capsys, content):
     path = tmp_path / "c.jsonl"
     if content is not None:

@@ -34,8 +34,8 @@ HOSTILE = {
         b"{" + b"".join(b'"%d":0,' % k for k in range(MANY)) + b'"%d":0}\n' % (MANY - 1), "199999' stands twice"
     ),
     "a long key twice": (b'{"' + b"a" * 999 + b'":0,"' + b"a" * 999 + b'":0}\n', "stands twice"),
-    "no claim's name": (b'{"claim": {}}\n', "names another network"),
-    "control characters": (b'{"claim": "\\u001b[2J\\n"}\n', "names another network"),
+    "no claim's name": (LINES[2].replace(b'"place"', b"{}", 1), "claim is no string"),
+    "control characters": (LINES[2].replace(b'"place"', b'"\\u001b[2J\\n"', 1), "claim '\\x1b[2J\\n' is unknown"),
 }  # fmt: skip
 
 

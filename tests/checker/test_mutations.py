@@ -44,6 +44,8 @@ def kinds() -> dict[str, list[str]]:
         "c6": claim_lines(bent, (3, -1), ["c6"], ["w2", "lrp0"]),
         "nonpositive_bias": claim_lines(bent, (3, -1), ["nonpositive_bias"], []),
         "conservation": claim_lines(two, (3, 1), ["conservation"], ["w2", "lrp0"]),
+        "admissible_root": claim_lines(bent, (3, -1), ["admissible_root"], []),
+        "no admissible_root": claim_lines(sequential(([[1]], [0]), ([[1]], [1])), (2,), ["admissible_root"], []),
         "assumption_1": claim_lines(two, (3, 1), ["assumption_1"], ["w2", "lrp0"]),
     }.items():
         found[name] = lines
@@ -152,6 +154,7 @@ STILL_TRUE = (
     "regions",
     "roots",
     "target",
+    "root",
 )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fractions import Fraction
 
 import figure1
+import forge
 import pytest
 
 
@@ -27,6 +29,16 @@ def test_the_readmes_picture_is_drawn(repository, tmp_path):
     pytest.importorskip("matplotlib")
     run(repository, "examples/audit_picture.py", str(tmp_path / "audit.png"))
     assert (tmp_path / "audit.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_any_picture_is_forged_by_admissible_roots(repository, tmp_path):
+    """The script refuses roots that are not proven admissible; the picture is drawn, and is the relevance exactly."""
+    said = run(repository, "examples/forge.py", str(tmp_path / "forged.png"))
+    assert (tmp_path / "forged.png").read_bytes().startswith(b"\x89PNG")
+    assert "relevance is the picture exactly: True" in said
+    picture = forge.wanted(Fraction(7))
+    assert sum(picture) == 7
+    assert len(set(picture)) == 2
 
 
 def test_figure_1_is_drawn_from_exact_geometry_as_shipped(repository, tmp_path):

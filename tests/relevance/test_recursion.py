@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -133,6 +134,15 @@ def test_another_gradient_at_the_root_is_inadmissible_and_nonlinear_roots_stay_u
     assert verdicts[1][0].name == "admissible"
 
 
+def test_another_gradient_is_proven_for_exact_roots_above_and_left_open_where_a_tie_may_part():
+    """R^2 of a zplus root on the hinge of [a1 + a2 - 1] has another gradient everywhere: no root is admissible."""
+    network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [-1]))
+    near = constant_root([2, Fraction(1, 2)])
+    for above, name in ((rule_root("zplus", "hinge"), "inadmissible"), (rule_root("zplus", "relevance"), "undecided")):
+        found = recursion(network, (2, 1), [near, above], check=False)
+        assert [verdict.name for verdict in found.admissible[0]] == [name, name]
+
+
 def test_on_a_hinge_gradients_are_those_of_the_inputs_side():
     assert recursion(sequential(([[1]], [0])), (2,), [constant_root([0])]) == (2,)
     assert recursion(sequential(([[-1]], [0])), (2,), [constant_root([0])]) == (0,)
@@ -159,6 +169,23 @@ def test_algorithm_2_propagates_numbers_and_not_functions():
     two = sequential(([[1, 0], [1, 1], [0, 0]], [0, 0, 1]), ([[1, 1, 1]], [-1]))
     roots = [rule_root("zplus"), rule_root("zplus")]
     assert recursion(two, (1, 2), roots, check=False) != dtdsym.explain(two, (1, 2), rule="zplus")
+
+
+def test_of_the_last_layer_only_the_logits_root_counts():
+    network = sequential(([[1, 2], [3, 4]], [0, 0]), final_relu=False)
+    far = constant_root([9, 9])
+    found = recursion(network, (1, 1), [[far, constant_root([0, 0])]], logit=1)
+    assert found == (3, 4)
+    assert found.layers == ((3, 4), (0, 7))
+    assert recursion(network, (1, 1), [[far, constant_root([0, 0])]]) == (-8, -16)
+    with pytest.raises(dtdsym.InputError, match="logit 2 does not exist"):
+        recursion(network, (1, 1), [far], logit=2)
+
+
+def test_a_decomposition_survives_pickling():
+    found = recursion(sequential(*SUM), (1, 1), [constant_root([HALF, HALF]), constant_root([0, 1])])
+    again = pickle.loads(pickle.dumps(found))
+    assert (again, again.layers, again.admissible) == (found, found.layers, found.admissible)
 
 
 def test_what_is_not_plain_is_refused_by_name():

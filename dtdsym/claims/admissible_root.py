@@ -1,0 +1,30 @@
+"""Does an admissible exact root exist at all? (Sixt and Landgraf 2022, Sec. 3, ask for one at every step.)
+
+Admissible: in the closure of N_{F_l}(a_l), with the gradient from the input's side; exact: F_l is 0 there. Proved: such
+a point, with a path of cells to it. Refuted: for every cell of the region Farkas multipliers by which F_l has no zero
+on its closure, and the list of cells is complete. Refuted is bad news: whatever root DTD takes, its expansion leaves a
+rest, or is not valid."""
+
+from __future__ import annotations
+
+from dtdsym.arithmetic.rational import text
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.errors import InputError
+from dtdsym.relevance.root_search import AdmissibleRoot, relevance_form, root_in
+
+
+def decide(question: Question) -> Verdict:
+    """A root, or the proof that there is none. Raises OnHinge, BudgetSpent."""
+    statement = f"The closed linear region of layer {question.layer}'s input holds a point where the function is 0."
+    try:
+        form = relevance_form(question.home, question.one, question.layer, None)
+    except InputError as zero:
+        return Undecided("admissible_root", statement, f"{str(zero)[0].upper()}{str(zero)[1:]}.")
+    found = root_in(question.home, form)
+    if isinstance(found, AdmissibleRoot):
+        where = "inside the region" if found.inside else "on the boundary of a cell"
+        reason = f"It lies {where}, {len(found.path)} facets from the input's cell."
+        witness = {"root": [text(entry) for entry in found.point]}
+        return Proved("admissible_root", statement, reason, witness=witness, grounds=found)
+    reason = f"None of the region's {len(found.bounds)} cells has a zero on its closure."
+    return Refuted("admissible_root", statement, reason, True, grounds=found)

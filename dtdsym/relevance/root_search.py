@@ -1,0 +1,134 @@
+"""Exact admissible roots: does the closed linear region hold a point where the relevance is zero?
+
+On N = N_{F_l}(a_l) the function is one affine form, and so is a neuron's pre-activation; on the closure of every cell
+the question is a system of weak inequalities. Where each has Farkas multipliers and the list of cells is complete, no
+admissible root exists at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dtdsym.arithmetic.closed import Feasible, Infeasible, feasible
+from dtdsym.arithmetic.rational import fraction, fractions
+from dtdsym.errors import InputError
+from dtdsym.geometry.budget import Budget, Meter
+from dtdsym.geometry.cell import Cell, Pattern
+from dtdsym.geometry.component import Component
+from dtdsym.geometry.search import Crossing, Search
+from dtdsym.network.network import Network
+from dtdsym.network.slice import slice_at
+
+DOMAINS = (None, "nonnegative")
+
+
+@dataclass(frozen=True, eq=False)
+class AdmissibleRoot:
+    """point (size,): in the closure of the region, not the layer's input, with zero relevance. path: facet crossings
+    from the input's cell to one whose closure holds it. inside: whether it lies strictly inside a cell."""
+
+    point: tuple[Fraction, ...]
+    path: tuple[Crossing, ...]
+    inside: bool
+
+
+@dataclass(frozen=True, eq=False)
+class NoAdmissibleRoot:
+    """There is none. search: the complete one through the region's cells. bounds: pattern -> multipliers of the cell's
+    walls, of the domain's rows, of the `whole` form and of its negative, which add up to a negative constant."""
+
+    search: Search
+    bounds: dict[Pattern, Infeasible]
+    form: tuple[Fraction, ...]
+
+
+def exact_root(
+    network: Network,
+    x: Any,
+    *,
+    logit: int = 0,
+    layer: int = 1,
+    neuron: int | None = None,
+    domain: str | None = None,
+    budget: Budget | None = None,
+) -> AdmissibleRoot | NoAdmissibleRoot:
+    """A root of F_l, or of neuron j of layer l, in the closure of N_{F_l}(a_l); or the proof that none is there.
+
+    x (in,): the network's input, read exactly. neuron: the root is to lie on its hinge; None: F_l is to be zero.
+    domain "nonnegative": the root may have no negative coordinate; None: it may lie anywhere.
+    Raises OnHinge, BudgetSpent, and InputError where the relevance is zero at a_l itself."""
+    function, a = slice_at(network, x, logit=logit, layer=layer)
+    home = Component(function, a, budget or Budget())
+    return root_in(home, relevance_form(home, network.logit(logit), layer, neuron), domain)
+
+
+def relevance_form(home: Component, network: Network, layer: int, neuron: int | None) -> tuple[Fraction, ...]:
+    """(slopes, constant) of F_l on the region, or of a neuron's pre-activation, with the sign that makes it positive at
+    the input. Raises InputError where it is zero there."""
+    if neuron is None:
+        slopes = home.gradient
+        value = fraction(home.function(home.x))
+        constant = value - sum((g * p for g, p in zip(slopes, fractions(home.x), strict=True)), Fraction(0))
+    else:
+        slopes, constant = _neuron(network, layer, neuron)
+        value = sum((g * p for g, p in zip(slopes, fractions(home.x), strict=True)), constant)
+    if value == 0:
+        raise InputError("the relevance is zero at the layer's input itself, which may not be its own root")
+    sign = 1 if value > 0 else -1
+    return tuple(sign * entry for entry in (*slopes, constant))
+
+
+def root_in(home: Component, form: Sequence[Fraction], domain: str | None = None) -> AdmissibleRoot | NoAdmissibleRoot:
+    """Search the closure of the region for a zero of the form, which is positive at the input. Raises BudgetSpent."""
+    if domain not in DOMAINS:
+        raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
+    search, meter = home.search, home.budget.start()
+    more = _domain(len(home.x)) if domain else []
+    bounds: dict[Pattern, Infeasible] = {}
+    waiting = list(search.cells.values())
+    while True:
+        for cell in waiting:
+            match _zero(cell, form, more, meter):
+                case Infeasible() as proof:
+                    bounds[cell.pattern] = proof
+                case Feasible(found):
+                    root = np.array(found, dtype=object)
+                    return AdmissibleRoot(fractions(root), tuple(search.path(cell.pattern)), cell.holds(root))
+        if search.exhausted:
+            return NoAdmissibleRoot(search, bounds, tuple(form))
+        waiting = search.grow(meter)
+
+
+def _zero(cell: Cell, form: Sequence[Fraction], more: list[list[int]], meter: Meter) -> Feasible | Infeasible:
+    """A point of the closed cell where the form is zero."""
+    both = [[sign * entry for entry in whole(form)] for sign in (1, -1)]
+    return feasible([*(wall.row for wall in cell.walls), *more, *both], deadline=meter.tick)
+
+
+def _domain(size: int) -> list[list[int]]:
+    return [[int(i == k) for k in range(size)] + [0] for i in range(size)]
+
+
+def whole(form: Sequence[Fraction]) -> list[int]:
+    """A positive multiple of the form, in integers."""
+    common = int(np.lcm.reduce([entry.denominator for entry in form], dtype=object))
+    return [int(entry * common) for entry in form]
+
+
+def _neuron(network: Network, layer: int, neuron: int) -> tuple[tuple[Fraction, ...], Fraction]:
+    """w and b of a neuron, over the whole input of its layer."""
+    own = network.layer(layer)
+    if not 0 <= neuron < own.size:
+        raise InputError(f"neuron {neuron} does not exist; layer {layer} has neurons 0 to {own.size - 1}")
+    block, row = slice(neuron, neuron + 1), [Fraction(0)] * own.width
+    weights, factors, fields = own.weights(block)[0], own.factors(block), own.fields(block)
+    factor = Fraction(1) if factors is None else factors[0]
+    for place, weight in zip(range(own.width) if fields is None else fields[0].tolist(), weights.tolist(), strict=True):
+        if place >= 0:
+            row[place] += Fraction(weight) * factor
+    return tuple(row), fraction(own.biases(block)[0])
