@@ -17,7 +17,7 @@ from dtdsym.checker.reading import Refused, each, flag, index, items, keys, numb
 
 Value = tuple[list[int], int]
 Row = tuple[list[int], list[int], int]
-LARGEST = 1 << 24  # entries of one node
+LARGEST = 1 << 24  # entries of a node, and of all nodes together
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,7 @@ def read_network(line: dict[str, Any]) -> Network:
         raise Refused(f"format {shown(line['format'])} is unknown; this is a checker of dtdsym-certificates/1")
     nodes: list[Node] = []
     digests: list[bytes] = []
+    entries = 0
     for place, entry in enumerate(items(line["nodes"], "nodes")):
         node, content = _node(record(entry, f"node {place}"), nodes, f"node {place}")
         below = [digests[source] for source in node.sources]
@@ -166,6 +167,7 @@ def read_network(line: dict[str, Any]) -> Network:
             hashlib.sha256(head + b"".join(sorted(below) if node.kind == "Add" else below) + content).digest()
         )
         nodes.append(node)
+        entries = _limited(entries + node.size, "all nodes")
     if not nodes or not any(node.numbered for node in nodes):
         raise Refused("a network without a layer")
     if digests[-1].hex() != line["network"]:

@@ -12,7 +12,8 @@ from typing import Any
 LONGEST_NUMBER = 200_000
 DEEPEST = 16
 NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:/([1-9][0-9]*))?", re.ASCII)
-CHUNK = 4000  # digits that int() reads at once; Python refuses more than 4,300
+BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?')  # strings are passed over, also one without an end
+CHUNK = 600  # digits that int() reads at once, however low its limit is set (it is never below 640)
 
 
 class Refused(Exception):
@@ -49,17 +50,18 @@ def parse(line: str) -> dict[str, Any]:
 
 def _depth(line: str) -> int:
     deepest = depth = 0
-    for bracket in re.findall(r'[\[\]{}]|"(?:[^"\\]|\\.)*"', line):
+    for bracket in BRACKETS.findall(line):
         depth += 1 if bracket in "[{" else -1 if bracket in "]}" else 0
         deepest = max(deepest, depth)
     return deepest
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise Refused(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise Refused(f"key {shown(name)} stands twice")
+        found[name] = value
     return found
 
 
