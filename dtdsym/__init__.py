@@ -37,6 +37,7 @@ _HOMES = {
     "from_module": "dtdsym.network.from_module",
     "identify": "dtdsym.relevance.identify",
     "load": "dtdsym.network.load",
+    "nearest_root": "dtdsym.relevance.nearest_root",
     "place": "dtdsym.geometry.placement",
     "recursion": "dtdsym.relevance.recursion",
     "region": "dtdsym.geometry.region",

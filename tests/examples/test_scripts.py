@@ -31,6 +31,12 @@ def test_the_readmes_picture_is_drawn(repository, tmp_path):
     assert (tmp_path / "audit.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_admissible_roots_exist_beside_those_that_rules_take(repository):
+    said = run(repository, "examples/admissible_roots.py", "1")
+    assert said.count("an admissible exact root:") == 3
+    assert "layer 1: 10 neurons at 1 inputs, 0 left open" in said
+
+
 def test_any_picture_is_forged_by_admissible_roots(repository, tmp_path):
     """The script refuses roots that are not proven admissible; the picture is drawn, and is the relevance exactly."""
     said = run(repository, "examples/forge.py", str(tmp_path / "forged.png"))
