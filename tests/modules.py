@@ -98,10 +98,12 @@ def convolutional(draw: Any) -> tuple[nn.Sequential, tuple[int, ...]]:
 
 
 def output_shape(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Of one sample, or None where torch does not take the input, or takes it for something empty or too large."""
+    """Of one sample, or None where torch does not take the input, or takes it for something empty, too large or
+    infinite: the maximum of a window that lies wholly in its padding."""
     try:
         with torch.no_grad():
-            after = tuple(layer(torch.zeros(2, *shape)).shape[1:])
+            out = layer(torch.zeros(2, *shape))
     except (RuntimeError, ValueError):
         return None
-    return after if 0 < math.prod(after) <= 400 else None
+    after = tuple(out.shape[1:])
+    return after if 0 < math.prod(after) <= 400 and bool(out.isfinite().all()) else None
