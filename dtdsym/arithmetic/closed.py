@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flint import fmpq, fmpq_mat, fmpz
+import numpy as np
+from flint import fmpq, fmpq_mat, fmpz, fmpz_mat
 
 from dtdsym.arithmetic.linear_program import Empty, Interior, interior
+from dtdsym.arithmetic.rational import homogeneous_columns
 
 Forms = Sequence[Sequence[Any]]
 """Integers (a_1, ..., a_d, c), each for the form a.x + c."""
@@ -45,11 +47,17 @@ def feasible(rows: Forms, deadline: Callable[[], None] | None = None) -> Feasibl
             return outcome
 
 
+def heights(rows: Forms, point: Sequence[fmpq]) -> list[fmpq]:
+    """The forms' values at a point (d,)."""
+    column = homogeneous_columns(np.array([point], dtype=object))
+    return [fmpq(z, column[len(point), 0]) for z in (fmpz_mat([list(row) for row in rows]) * column).entries()]
+
+
 def check(rows: Forms, outcome: Feasible | Infeasible) -> None:
     """Accept iff the outcome holds for these forms, exactly. Raises ArithmeticError with the law that is broken."""
     if isinstance(outcome, Feasible):
-        for k, row in enumerate(rows):
-            if _value([fmpq(entry) for entry in row], outcome.point) < 0:
+        for k, height in enumerate(heights(rows, outcome.point)):
+            if height < 0:
                 raise ArithmeticError(f"row {k} is negative at the point, expected >= 0")
         return
     if any(y < 0 for y in outcome.multipliers):
@@ -134,6 +142,8 @@ class _Search:
         return Infeasible(tuple(raised.get(k, fmpq(0)) for k in range(len(self.rows))))
 
     def _restricted(self, row: list[fmpq]) -> list[fmpq]:
+        if not self.positive:  # the flat is still the whole space
+            return row
         slopes = [_dot(row, direction) for direction in self.basis]
         return [*slopes, _value(row, self.base)]
 

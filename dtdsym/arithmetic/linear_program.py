@@ -6,35 +6,17 @@ proposed basis. Nothing is returned that `check` has not accepted.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import highspy
 import numpy as np
 from flint import fmpq, fmpz, fmpz_mat
 
+from dtdsym.arithmetic.highs import Model, at_scale, scaled_floats, solved
 from dtdsym.arithmetic.rational import homogeneous_columns
 from dtdsym.arithmetic.simplex import Empty, Interior, Row, System, solve
 
 __all__ = ["Empty", "Interior", "check", "interior"]
-
-FLOAT_BITS = 1000
-"""Integers of so many bits are sure to fit a float's range."""
-BEYOND = 2**20
-"""Above every exponent met here."""
-ROUNDS = 200
-"""How often HiGHS may reach its iteration limit; each time the clock is looked at."""
-OPTIONS: dict[str, bool | int | float | str] = {
-    "output_flag": False,
-    "threads": 1,
-    "solver": "simplex",
-    "presolve": "off",
-    "simplex_scale_strategy": 0,
-    "simplex_iteration_limit": 500,
-    "primal_feasibility_tolerance": 1e-9,
-    "dual_feasibility_tolerance": 1e-9,
-}
 
 
 def interior(
@@ -49,7 +31,7 @@ def interior(
     plane = None if equality is None else [fmpz(entry) for entry in equality]
     forms: list[Row] = fmpz_mat([list(row) for row in rows]).tolist() if rows else []
     size = len((forms or [plane or [fmpz(1)]])[0]) - 1
-    pause = deadline or _no_deadline
+    pause = deadline or no_deadline
     pause()
     outcome = _outcome(forms, plane, size, pause)
     check(rows, equality, outcome)
@@ -98,7 +80,7 @@ def _check_multipliers(forms: list[Sequence[Any]], count: int, factors: Sequence
         raise ArithmeticError(f"the rows add up to {constant}, expected < 0, or 0 with some row's multiplier above 0")
 
 
-def _no_deadline() -> None:
+def no_deadline() -> None:
     """Takes all the time it needs."""
 
 
@@ -201,79 +183,27 @@ def _on_line(rows: list[Row]) -> Interior | Empty:
     return Empty(_spread({i: fmpq(-rows[j][0]), j: fmpq(rows[i][0])}, len(rows)), fmpq(0))
 
 
-_LOCAL = threading.local()
-
-
-def _solver() -> Any:
-    """This thread's HiGHS."""
-    if not hasattr(_LOCAL, "solver"):
-        solver = highspy.Highs()
-        for name, value in OPTIONS.items():
-            solver.setOptionValue(name, value)
-        _LOCAL.solver = solver
-    return _LOCAL.solver
-
-
 def _proposed(system: System, pause: Callable[[], None]) -> tuple[tuple[fmpq, ...] | None, list[int]]:
     """HiGHS on max t, a.x + c >= t, t <= 1, in scaled floats: a point of the plane, if any, and the basis's rows."""
     count = len(system.rows)
-    scaled, exponents = _scaled(system.rows if system.plane is None else [*system.rows, system.plane])
-    solver = _solver()
-    solver.passModel(*_model(scaled, count))
-    for _ in range(ROUNDS):
-        solver.run()
-        if solver.getModelStatus() != highspy.HighsModelStatus.kIterationLimit:
-            break
-        pause()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+    scaled, exponents = scaled_floats(system.rows if system.plane is None else [*system.rows, system.plane])
+    solver = solved(_model(scaled, count), pause)
+    if solver is None:
         return None, []
     basic = {-1 - variable for variable in solver.getBasicVariables()[1].tolist()}
     support = [k for k in range(count) if k not in basic]
     values = solver.getSolution().col_value[:-1]
     if not np.isfinite(values).all():
         return None, support
-    point = [fmpq(*x.as_integer_ratio()) * fmpq(2) ** e for x, e in zip(values, exponents.tolist(), strict=True)]
-    return _on_plane(system.plane, point), support
+    return _on_plane(system.plane, at_scale(values, exponents)), support
 
 
-def _scaled(forms: list[Row]) -> tuple[np.ndarray, np.ndarray]:
-    """Floats (n, d + 1) near the forms, whose rows and columns are multiplied by powers of two that bring entries near
-    1, and the exponents (d,) that lead back: x_j is the scaled variable times 2 ** exponent_j."""
-    mantissas, exponents = np.frexp([_floats(form) for form in forms])
-    known = mantissas != 0
-    columns = np.zeros(exponents.shape[1], dtype=exponents.dtype)
-    for _ in range(2):
-        heights = _middle(exponents - columns, known, axis=1)
-        columns = _middle(exponents - heights[:, None], known, axis=0)
-    scaled = exponents - columns
-    scaled = scaled - scaled.max(axis=1, where=known, initial=-BEYOND)[:, None]
-    return np.ldexp(mantissas, scaled), columns[-1] - columns[:-1]
-
-
-def _middle(exponents: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
-    """Midway between the least and the greatest known exponent along an axis."""
-    least = exponents.min(axis=axis, where=known, initial=BEYOND)
-    return (least + exponents.max(axis=axis, where=known, initial=-BEYOND)) // 2
-
-
-def _floats(form: Row) -> list[float]:
-    """The form as floats, divided by a power of two if it is too long; entries that are relatively tiny vanish."""
-    excess = max(map(fmpz.bit_length, form)) - FLOAT_BITS
-    return [float(entry >> excess) for entry in form] if excess > 0 else list(map(float, form))
-
-
-def _model(scaled: np.ndarray, count: int) -> tuple[Any, ...]:
-    """Arguments of HiGHS's passModel: variables x (d,) free and t <= 1; `count` rows a.x - t >= -c, then a.x = -c for
-    the plane; by rows, non-zero entries only."""
-    rows, size = scaled.shape
+def _model(scaled: np.ndarray, count: int) -> Model:
+    """Variables x (d,) free and t <= 1; `count` rows a.x - t >= -c, then a.x = -c for the plane. Maximises t."""
     matrix = scaled.copy()
     matrix[:count, -1], matrix[count:, -1] = -1.0, 0.0
-    lines, places = np.nonzero(matrix)
-    starts = np.searchsorted(lines, np.arange(rows)).astype(np.int32)
-    upper = np.full(rows, np.inf)
+    upper = np.full(len(scaled), np.inf)
     upper[count:] = -scaled[count:, -1]
-    objective, below, above = np.zeros(size), np.full(size, -np.inf), np.full(size, np.inf)
-    objective[-1] = above[-1] = 1.0
-    shape = (size, rows, len(places), highspy.MatrixFormat.kRowwise.value, highspy.ObjSense.kMaximize.value, 0.0)
-    entries = (starts, places.astype(np.int32), matrix[lines, places])
-    return (*shape, objective, below, above, -scaled[:, -1], upper, *entries, np.zeros(size, np.int32))
+    objective, above = np.zeros(scaled.shape[1]), np.full(scaled.shape[1], np.inf)
+    objective[-1], above[-1] = -1.0, 1.0
+    return Model(objective, matrix, -scaled[:, -1], upper, above)

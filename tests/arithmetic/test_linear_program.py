@@ -12,7 +12,7 @@ from flint import fmpq, fmpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtdsym.arithmetic import linear_program, simplex
+from dtdsym.arithmetic import highs, linear_program, simplex
 from dtdsym.arithmetic.linear_program import Empty, Interior, check, interior
 from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.errors import BudgetSpent
@@ -332,12 +332,12 @@ def test_a_spent_budget_ends_the_search_and_spoils_nothing(monkeypatch, proposal
         if proposal == "dropped":
             patch.setattr(linear_program, "_proposed", lambda system, pause: (None, []))
         else:
-            patch.setattr(linear_program, "_LOCAL", linear_program.threading.local())
-            patch.setitem(linear_program.OPTIONS, "simplex_iteration_limit", 1)
+            patch.setattr(highs, "_LOCAL", highs.threading.local())
+            patch.setitem(highs.OPTIONS, "simplex_iteration_limit", 1)
         with pytest.raises(BudgetSpent):
             interior(rows, deadline=deadline)
         is_decided_as(False, rows, None)
-        patch.setattr(linear_program, "ROUNDS", 2)
+        patch.setattr(highs, "ROUNDS", 2)
         is_decided_as(False, rows, None)
     is_decided_as(False, rows, None)
 
