@@ -33,13 +33,14 @@ OPTIONS: dict[str, bool | int | float | str] = {
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Minimise objective.x (n,), x free below and at most `above` (n,), with low <= matrix x <= high, (m, n), in
-    floats. hessian: adds |x|^2 / 2."""
+    """Minimise objective.x (n,) with low <= matrix x <= high, (m, n), and below <= x <= above, in floats. hessian: adds
+    |x|^2 / 2."""
 
     objective: np.ndarray
     matrix: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    below: np.ndarray
     above: np.ndarray
     hessian: bool = False
 
@@ -79,7 +80,7 @@ def _arguments(model: Model) -> tuple[Any, ...]:
     lines, places = np.nonzero(model.matrix)
     starts = np.searchsorted(lines, np.arange(rows)).astype(np.int32)
     shape = (size, rows, len(places), highspy.MatrixFormat.kRowwise.value, highspy.ObjSense.kMinimize.value, 0.0)
-    columns = (model.objective, np.full(size, -np.inf), model.above)
+    columns = (model.objective, model.below, model.above)
     entries = (starts, places.astype(np.int32), model.matrix[lines, places])
     return (*shape, *columns, model.low, model.high, *entries, np.zeros(size, np.int32))
 

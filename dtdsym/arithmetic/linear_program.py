@@ -206,4 +206,4 @@ def _model(scaled: np.ndarray, count: int) -> Model:
     upper[count:] = -scaled[count:, -1]
     objective, above = np.zeros(scaled.shape[1]), np.full(scaled.shape[1], np.inf)
     objective[-1], above[-1] = -1.0, 1.0
-    return Model(objective, matrix, -scaled[:, -1], upper, above)
+    return Model(objective, matrix, -scaled[:, -1], upper, np.full(scaled.shape[1], -np.inf), above)

@@ -150,7 +150,7 @@ def _proposed(rows: list[Row], pause: Callable[[], None]) -> list[int]:
     floats, _ = scaled_floats(rows, columns=False)
     count, size = len(rows), len(rows[0]) - 1
     free, none = np.full(count, np.inf), np.full(size, np.inf)
-    solver = solved(Model(np.zeros(size), floats[:, :-1], -floats[:, -1], free, none, hessian=True), pause)
+    solver = solved(Model(np.zeros(size), floats[:, :-1], -floats[:, -1], free, -none, none, hessian=True), pause)
     if solver is None:
         return []
     return [k for k, y in enumerate(solver.getSolution().row_dual) if abs(y) > 0]

@@ -100,12 +100,11 @@ def _admissible_root(question: Question, verdict: Verdict) -> Evidence:
     if isinstance(found, AdmissibleRoot):
         return {**head, "root": point(found.point), "path": [point(crossing.point) for crossing in found.path]}
     bounds = []
-    for cell in found.search.cells.values():
-        multipliers = [fraction(y) for y in found.bounds[cell.pattern].multipliers]
-        *walls, above, below = multipliers
-        form = text((above - below) * _scale(found.form))
+    for cell in found.cells.values():
+        *walls, above, below = map(fraction, found.bounds[cell.pattern])
+        form = text((above - below) * _scale(found.place.form))
         bounds.append({"multipliers": row_multipliers(cell, walls), "form": form})
-    return {**head, "cells": closed_list(found.search, meter), "bounds": bounds}
+    return {**head, "cells": closed_list(home.search, meter), "bounds": bounds}
 
 
 def _scale(form: Sequence[Fraction]) -> Fraction:

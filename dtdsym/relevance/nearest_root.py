@@ -1,111 +1,95 @@
-"""The nearest admissible exact root in L-infinity or L1: the root that Deep Taylor Decomposition should have taken.
+"""The nearest admissible exact root: the one that Deep Taylor Decomposition should have taken.
 
-On the closure of one cell the least distance is the least r for which weak inequalities have a point: those of the
-cell, the zero of the relevance, and |x - a| <= r. Where they have none, Farkas multipliers add up to alpha + beta r,
-less than 0, which no r below -alpha/beta can mend: so r is raised to that, and the first r with a point is the least
-one, exactly. A few steps do it, and a budget ends them otherwise. The least over all cells of the region is the answer;
-a cell is left as soon as its r reaches the best.
+In the closure of each cell it is a linear program (L1, L-infinity) or a projection (L2), solved exactly; the nearest of
+all cells is the answer, and every other cell has multipliers by which it holds none that is nearer. Cells that one
+of their walls alone keeps farther away need no program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from dtdsym.arithmetic.closed import Feasible, feasible
-from dtdsym.arithmetic.rational import fraction, fractions
+from dtdsym.arithmetic.closed import Infeasible
+from dtdsym.arithmetic.nearest import NORMS, nearest, sizes
+from dtdsym.arithmetic.rational import ONE, ZERO, fraction, fractions
 from dtdsym.errors import InputError
-from dtdsym.geometry.budget import Budget, Meter
-from dtdsym.geometry.cell import Cell
-from dtdsym.geometry.component import Component
+from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.cell import Cell, Pattern
+from dtdsym.geometry.search import Crossing
 from dtdsym.network.network import Network
-from dtdsym.network.slice import slice_at
-from dtdsym.relevance.root_search import DOMAINS, relevance_form, whole
-
-NORMS = ("linf", "l1")
-Row = tuple[list[Fraction], Fraction, int]
-"""slopes, constant, and how often r is added: the form slopes.x + constant + times r."""
+from dtdsym.relevance.root_search import NoAdmissibleRoot, Place, place_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearestRoot:
-    """point (size,): an admissible exact root than which none is nearer. distance: exact, in the norm that was asked.
-    cells: of the region, all of which were searched."""
+    """point (size,): an admissible exact root than which none is nearer in `norm`. squared: its distance, squared.
+    path: facet crossings from the input's cell to one whose closure holds it. inside: strictly inside a cell.
+
+    cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of `Place.rows` by which the cell
+    holds no nearer root (dtdsym.arithmetic.nearest)."""
 
     point: tuple[Fraction, ...]
-    distance: Fraction
-    cells: int
+    norm: str
+    squared: Fraction
+    path: tuple[Crossing, ...]
+    inside: bool
+    place: Place
+    cells: dict[Pattern, Cell]
+    bounds: dict[Pattern, tuple[Any, ...]]
+
+    @property
+    def distance(self) -> Fraction | float:
+        """How far from the layer's input: exact in L1 and L-infinity, rounded in L2, where it may be irrational."""
+        gaps = [abs(p - q) for p, q in zip(self.point, fractions(self.place.home.x), strict=True)]
+        if self.norm == "l2":
+            return float(self.squared) ** 0.5
+        return sum(gaps, Fraction(0)) if self.norm == "l1" else max(gaps)
 
 
 def nearest_root(
     network: Network,
     x: Any,
     *,
-    norm: str = "linf",
+    norm: str = "l2",
     logit: int = 0,
     layer: int = 1,
     neuron: int | None = None,
     domain: str | None = None,
+    within: str = "region",
     budget: Budget | None = None,
-) -> NearestRoot | None:
-    """The admissible root of F_l, or of neuron j of layer l, nearest to a_l; None where there is none.
+) -> NearestRoot | NoAdmissibleRoot:
+    """The admissible root of F_l, or of neuron j of layer l, nearest to a_l; or the proof that there is none.
 
-    The closure of the whole region N_{F_l}(a_l) is searched. norm: "linf" or "l1". Other arguments and errors as for
-    `exact_root`."""
+    norm: "l1", "l2" or "linf". Other arguments and errors as for `exact_root`."""
     if norm not in NORMS:
-        raise InputError(f"norm {norm!r}: expected {' or '.join(NORMS)}")
-    if domain not in DOMAINS:
-        raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
-    function, a = slice_at(network, x, logit=logit, layer=layer)
-    home = Component(function, a, budget or Budget())
-    form = relevance_form(home, network.logit(logit), layer, neuron)
-    meter, best = home.budget.start(), None
-    while not home.search.exhausted:
-        home.search.grow(meter)
-    for cell in home.search.cells.values():
-        found = _nearest_in(cell, _rows(cell, a, form, norm, domain), None if best is None else best[0], meter)
-        best = found or best
-    return None if best is None else NearestRoot(best[1][: len(a)], best[0], len(home.search.cells))
+        raise InputError(f"norm {norm!r}: expected {', '.join(NORMS[:-1])} or {NORMS[-1]}")
+    return nearest_in(place_of(network, x, logit, layer, neuron, domain, within, budget), norm)
 
 
-def _rows(cell: Cell, a: np.ndarray, form: Sequence[Fraction], norm: str, domain: str | None) -> list[Row]:
-    """What a root of the cell at distance r satisfies; in L1 with one more variable for each |x_i - a_i|."""
-    size = len(a)
-    more = size if norm == "l1" else 0
-    walls = [[fraction(entry) for entry in wall.row] for wall in cell.walls]
-    signed = [[sign * entry for entry in form] for sign in (1, -1)]
-    rows: list[Row] = [(row[:-1] + [Fraction(0)] * more, row[-1], 0) for row in (*walls, *signed)]
-    for i, p in enumerate(fractions(a)):
-        unit = [Fraction(i == k) for k in range(size)]
-        gap = [Fraction(i == k) for k in range(more)]
-        rows += [([sign * entry for entry in unit] + gap, -sign * p, 0 if more else 1) for sign in (1, -1)]
-        rows += [(unit + [Fraction(0)] * more, Fraction(0), 0)] if domain else []
-    return [*rows, ([Fraction(0)] * size + [Fraction(-1)] * more, Fraction(0), 1)] if more else rows
-
-
-def _nearest_in(
-    cell: Cell, rows: list[Row], best: Fraction | None, meter: Meter
-) -> tuple[Fraction, tuple[Fraction, ...]] | None:
-    """(distance, root) in one closed cell; None if it has no root nearer than `best`."""
-    r = Fraction(0)
-    while best is None or r < best:
-        meter.tick()
-        forms = [[*slopes, constant + times * r] for slopes, constant, times in rows]
-        scaled = [whole(form) for form in forms]
-        outcome = feasible(scaled, deadline=meter.tick)
-        if isinstance(outcome, Feasible):
-            return r, fractions(np.array(outcome.point, dtype=object))
-        alpha = beta = Fraction(0)
-        for y, form, large, (_, constant, times) in zip(outcome.multipliers, forms, scaled, rows, strict=True):
-            if y != 0:
-                lead = next(place for place, entry in enumerate(form) if entry)
-                factor = fraction(y) * large[lead] / form[lead]
-                alpha, beta = alpha + factor * constant, beta + factor * times
-        if beta == 0:
-            return None
-        r = -alpha / beta
-    return None
+def nearest_in(place: Place, norm: str) -> NearestRoot | NoAdmissibleRoot:
+    """The nearest root, or the proof that there is none. Raises BudgetSpent."""
+    home, centre = place.home, place.home.x.tolist()
+    meter = home.budget.start()
+    cells = {cell.pattern: cell for cell in place.cells(meter)}
+    alone = {pattern: sizes(place.rows(cell), centre, norm) for pattern, cell in cells.items()}
+    bounds: dict[Pattern, tuple[Any, ...]] = {}
+    best, point, owner = None, None, home.cell
+    for pattern, cell in sorted(cells.items(), key=lambda item: max(alone[item[0]])):
+        least = max(alone[pattern])
+        if best is not None and least >= best:
+            wall = alone[pattern].index(least)
+            bounds[pattern] = tuple(ONE if k == wall else ZERO for k in range(len(alone[pattern])))
+            continue
+        found = nearest(place.rows(cell), centre, norm, meter.tick)
+        bounds[pattern] = found.multipliers
+        if not isinstance(found, Infeasible) and (best is None or found.size < best):
+            best, point, owner = found.size, found.point, cell
+    if best is None:
+        return NoAdmissibleRoot(place, cells, bounds)
+    root, size = np.array(point, dtype=object), fraction(best)
+    squared = size if norm == "l2" else size * size
+    return NearestRoot(fractions(root), norm, squared, place.path(owner), owner.holds(root), place, cells, bounds)

@@ -7,7 +7,7 @@ admissible root exists at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,11 +20,12 @@ from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Cell, Pattern
 from dtdsym.geometry.component import Component
-from dtdsym.geometry.search import Crossing, Search
+from dtdsym.geometry.search import Crossing
 from dtdsym.network.network import Network
 from dtdsym.network.slice import slice_at
 
 DOMAINS = (None, "nonnegative")
+WITHIN = ("region", "cell")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +40,67 @@ class AdmissibleRoot:
 
 @dataclass(frozen=True, eq=False)
 class NoAdmissibleRoot:
-    """There is none. search: the complete one through the region's cells. bounds: pattern -> multipliers of the cell's
-    walls, of the domain's rows, of the `whole` form and of its negative, which add up to a negative constant."""
+    """There is none. cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of `Place.rows`,
+    which add up to a negative constant: of the cell's walls, the domain, the form and its negative."""
 
-    search: Search
-    bounds: dict[Pattern, Infeasible]
+    place: Place
+    cells: dict[Pattern, Cell]
+    bounds: dict[Pattern, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a root may lie: in the closure of the region of `home`, or of the input's cell alone, where the form
+    (slopes, constant), which is positive at the input, is zero; with the domain, where no coordinate is negative."""
+
+    home: Component
     form: tuple[Fraction, ...]
+    domain: str | None = None
+    within: str = "region"
+
+    def rows(self, cell: Cell) -> list[list[Any]]:
+        """Integer forms that are >= 0 at the roots in the closed cell, and nowhere else."""
+        size = len(self.home.x)
+        units = [[int(i == k) for k in range(size)] + [0] for i in range(size if self.domain else 0)]
+        zero = whole(self.form)
+        return [*(list(wall.row) for wall in cell.walls), *units, zero, [-entry for entry in zero]]
+
+    def cells(self, meter: Meter) -> Iterator[Cell]:
+        """All cells, as the search finds them. Raises BudgetSpent."""
+        if self.within == "cell":
+            yield self.home.cell
+            return
+        search = self.home.search
+        waiting = list(search.cells.values())
+        while True:
+            yield from waiting
+            if search.exhausted:
+                return
+            waiting = search.grow(meter)
+
+    def path(self, cell: Cell) -> tuple[Crossing, ...]:
+        """Facet crossings from the input's cell."""
+        return () if self.within == "cell" else tuple(self.home.search.path(cell.pattern))
+
+
+def place_of(
+    network: Network,
+    x: Any,
+    logit: int,
+    layer: int,
+    neuron: int | None,
+    domain: str | None,
+    within: str,
+    budget: Budget | None,
+) -> Place:
+    """What `exact_root` and `nearest_root` are asked. Raises as they do."""
+    if domain not in DOMAINS:
+        raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
+    if within not in WITHIN:
+        raise InputError(f"within {within!r}: expected {' or '.join(WITHIN)}")
+    function, a = slice_at(network, x, logit=logit, layer=layer)
+    home = Component(function, a, budget or Budget())
+    return Place(home, relevance_form(home, network.logit(logit), layer, neuron), domain, within)
 
 
 def exact_root(
@@ -55,16 +111,15 @@ def exact_root(
     layer: int = 1,
     neuron: int | None = None,
     domain: str | None = None,
+    within: str = "region",
     budget: Budget | None = None,
 ) -> AdmissibleRoot | NoAdmissibleRoot:
     """A root of F_l, or of neuron j of layer l, in the closure of N_{F_l}(a_l); or the proof that none is there.
 
     x (in,): the network's input, read exactly. neuron: the root is to lie on its hinge; None: F_l is to be zero.
-    domain "nonnegative": the root may have no negative coordinate; None: it may lie anywhere.
-    Raises OnHinge, BudgetSpent, and InputError where the relevance is zero at a_l itself."""
-    function, a = slice_at(network, x, logit=logit, layer=layer)
-    home = Component(function, a, budget or Budget())
-    return root_in(home, relevance_form(home, network.logit(logit), layer, neuron), domain)
+    domain "nonnegative": the root may have no negative coordinate; None: it may lie anywhere. within "cell": in the
+    closure of a_l's own cell. Raises OnHinge, BudgetSpent, and InputError where the relevance is zero at a_l itself."""
+    return root_in(place_of(network, x, logit, layer, neuron, domain, within, budget))
 
 
 def relevance_form(home: Component, network: Network, layer: int, neuron: int | None) -> tuple[Fraction, ...]:
@@ -83,35 +138,19 @@ def relevance_form(home: Component, network: Network, layer: int, neuron: int | 
     return tuple(sign * entry for entry in (*slopes, constant))
 
 
-def root_in(home: Component, form: Sequence[Fraction], domain: str | None = None) -> AdmissibleRoot | NoAdmissibleRoot:
-    """Search the closure of the region for a zero of the form, which is positive at the input. Raises BudgetSpent."""
-    if domain not in DOMAINS:
-        raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
-    search, meter = home.search, home.budget.start()
-    more = _domain(len(home.x)) if domain else []
-    bounds: dict[Pattern, Infeasible] = {}
-    waiting = list(search.cells.values())
-    while True:
-        for cell in waiting:
-            match _zero(cell, form, more, meter):
-                case Infeasible() as proof:
-                    bounds[cell.pattern] = proof
-                case Feasible(found):
-                    root = np.array(found, dtype=object)
-                    return AdmissibleRoot(fractions(root), tuple(search.path(cell.pattern)), cell.holds(root))
-        if search.exhausted:
-            return NoAdmissibleRoot(search, bounds, tuple(form))
-        waiting = search.grow(meter)
-
-
-def _zero(cell: Cell, form: Sequence[Fraction], more: list[list[int]], meter: Meter) -> Feasible | Infeasible:
-    """A point of the closed cell where the form is zero."""
-    both = [[sign * entry for entry in whole(form)] for sign in (1, -1)]
-    return feasible([*(wall.row for wall in cell.walls), *more, *both], deadline=meter.tick)
-
-
-def _domain(size: int) -> list[list[int]]:
-    return [[int(i == k) for k in range(size)] + [0] for i in range(size)]
+def root_in(place: Place) -> AdmissibleRoot | NoAdmissibleRoot:
+    """A root, or the proof that there is none. Raises BudgetSpent."""
+    meter = place.home.budget.start()
+    cells: dict[Pattern, Cell] = {}
+    bounds: dict[Pattern, tuple[Any, ...]] = {}
+    for cell in place.cells(meter):
+        match feasible(place.rows(cell), deadline=meter.tick):
+            case Infeasible(multipliers):
+                cells[cell.pattern], bounds[cell.pattern] = cell, multipliers
+            case Feasible(found):
+                root = np.array(found, dtype=object)
+                return AdmissibleRoot(fractions(root), place.path(cell), cell.holds(root))
+    return NoAdmissibleRoot(place, cells, bounds)
 
 
 def whole(form: Sequence[Fraction]) -> list[int]:

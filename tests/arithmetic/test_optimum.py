@@ -37,14 +37,15 @@ def fraction(number):
     return Fraction(int(number.p), int(number.q))
 
 
-@pytest.mark.parametrize("proposals", ["kept", "dropped"])
+@pytest.mark.parametrize("proposals", ["HiGHS", "none", "all", "backwards"])
 @given(program=programs())
 @settings(deadline=None)
 def test_the_least_value(proposals, program):
     objective, rows = program
+    chosen = {"none": [], "all": list(range(len(rows))), "backwards": list(range(len(rows)))[::-1]}
     with pytest.MonkeyPatch.context() as patch:
-        if proposals == "dropped":
-            patch.setattr(optimum, "_proposed", lambda *_: None)
+        if proposals in chosen:
+            patch.setattr(optimum, "_proposed", lambda *_: chosen[proposals])
         outcome = minimise(objective, rows)
     if isinstance(outcome, Minimum):
         least = fraction(outcome.value)
@@ -100,6 +101,6 @@ def test_a_spent_budget_ends_it(monkeypatch):
     def deadline():
         raise BudgetSpent("at once")
 
-    monkeypatch.setattr(optimum, "_proposed", lambda *_: None)
+    monkeypatch.setattr(optimum, "_proposed", lambda *_: [])
     with pytest.raises(BudgetSpent):
         minimise([1, 0], [[1, -1]], deadline)
