@@ -37,6 +37,7 @@ _HOMES = {
     "from_module": "dtdsym.network.from_module",
     "identify": "dtdsym.relevance.identify",
     "load": "dtdsym.network.load",
+    "lowest_relevance": "dtdsym.relevance.lowest_relevance",
     "nearest_root": "dtdsym.relevance.nearest_root",
     "place": "dtdsym.geometry.placement",
     "recursion": "dtdsym.relevance.recursion",
@@ -44,6 +45,7 @@ _HOMES = {
     "register_rule": "dtdsym.relevance.rule",
     "roots": "dtdsym.relevance.root",
     "rule_root": "dtdsym.relevance.root_functions",
+    "sample_region": "dtdsym.relevance.sampled_roots",
     "walk": "dtdsym.geometry.walk",
     **dict.fromkeys(_ERRORS, "dtdsym.errors"),
 }

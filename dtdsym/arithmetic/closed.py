@@ -49,6 +49,8 @@ def feasible(rows: Forms, deadline: Callable[[], None] | None = None) -> Feasibl
 
 def heights(rows: Forms, point: Sequence[fmpq]) -> list[fmpq]:
     """The forms' values at a point (d,)."""
+    if not rows:
+        return []
     column = homogeneous_columns(np.array([point], dtype=object))
     return [fmpq(z, column[len(point), 0]) for z in (fmpz_mat([list(row) for row in rows]) * column).entries()]
 

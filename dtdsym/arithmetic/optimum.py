@@ -80,7 +80,8 @@ def _check_sum(wanted: Sequence[Any] | None, rows: Forms, multipliers: Sequence[
     """The rows must add up to this form, or, without one, to a negative constant."""
     if any(y < 0 for y in multipliers):
         raise ArithmeticError("a multiplier is negative, expected >= 0")
-    *slopes, constant = _added(rows, multipliers)
+    length = len(rows[0]) if wanted is None else len(wanted)
+    *slopes, constant = _added(rows, multipliers, length)
     if wanted is None:
         if any(slopes) or not constant < 0:
             raise ArithmeticError("the rows do not add up to a negative constant")
@@ -88,10 +89,10 @@ def _check_sum(wanted: Sequence[Any] | None, rows: Forms, multipliers: Sequence[
         raise ArithmeticError("the rows do not add up to what the objective has above its least value")
 
 
-def _added(rows: Forms, multipliers: Sequence[fmpq]) -> list[fmpq]:
+def _added(rows: Forms, multipliers: Sequence[fmpq], length: int) -> list[fmpq]:
     used = [k for k, y in enumerate(multipliers) if y != 0]
     if not used:
-        return [fmpq(0)] * (len(rows[0]) if rows else 1)
+        return [fmpq(0)] * length
     *whole, common = homogeneous_columns(np.array([[multipliers[k] for k in used]], dtype=object)).entries()
     return [fmpq(z, common) for z in (fmpz_mat([whole]) * fmpz_mat([list(rows[k]) for k in used])).entries()]
 

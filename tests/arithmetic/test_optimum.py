@@ -95,6 +95,8 @@ def test_outcomes_that_do_not_hold_are_refused_by_their_law(outcome, law):
 def test_a_constant_objective_and_no_rows():
     assert minimise([0, 0, 7], [[1, 0, 0]]).value == 7
     assert isinstance(minimise([1, 0], [[0, 1]]), Unbounded)
+    assert isinstance(minimise([1, 0], []), Unbounded)
+    assert minimise([0, 7], []).value == 7
 
 
 def test_a_spent_budget_ends_it(monkeypatch):
