@@ -100,7 +100,12 @@ def _parser() -> argparse.ArgumentParser:
             f"first=zbox:0:1,conv=zplus,linear=epsilon:1e-6, or one of {' '.join(PRESETS)}"
         ),
     )
-    add("--root", default="relevance", help="relevance (what implementations use) or hinge (the theory's)")
+    add(
+        "--root",
+        default="relevance",
+        help="relevance (what implementations use), hinge (the theory's), or nearest[:l1|l2|linf[:nonnegative]]: the "
+        "nearest admissible roots instead of the rules', and how far the rules' explanations are from theirs",
+    )
     add("--layer", metavar="L|all", default="1", help="number from 1, several with commas, or all (1)")
     add(
         "--claim",

@@ -10,6 +10,7 @@ from typing import Any
 from dtdsym.arithmetic.rational import vector
 from dtdsym.certificate.claims import claim_line
 from dtdsym.certificate.lines import hash_of, input_line, network_line, point, written
+from dtdsym.certificate.nearest import nearest_line
 from dtdsym.certificate.place import Witness
 from dtdsym.checker.__main__ import Checker, answer
 from dtdsym.claims.decide import OF_A_RULE, ask
@@ -20,6 +21,7 @@ from dtdsym.geometry.component import Component
 from dtdsym.geometry.placement import place_in
 from dtdsym.network.slice import slice_at
 from dtdsym.relevance.composite import parse
+from dtdsym.relevance.nearest_root import Nearest, nearest_root
 from dtdsym.relevance.root import roots
 
 
@@ -105,3 +107,13 @@ def claim_lines(network: Any, x: Any, claims: Iterable[str], rules: Iterable[str
                     continue
                 lines += [line] if line is not None else []
     return [written(line) for line in lines]
+
+
+def nearest_lines(network: Any, x: Any, neuron: int | None = None, **asked: Any) -> list[str]:
+    """The line of a nearest root, of F_1 or a neuron of layer 1, after those of the network and the input."""
+    exact = list(vector(x, size=network.sizes[0], name="x"))
+    found = nearest_root(network, x, neuron=neuron, **asked)
+    head = {"network": network.sha256, "input": hash_of(point(exact)), "logit": 0, "layer": 1}
+    own = Nearest(asked.get("norm", "l2"), asked.get("domain"))
+    line = nearest_line(head, neuron, own, found, Budget().start())
+    return [written(line) for line in (network_line(network), input_line(network, exact), line)]

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
-from dtdsym.arithmetic.rational import fraction, fractions, text
-from dtdsym.certificate.cells import closed_list, no_facets, pattern_text, row_multipliers
+from dtdsym.arithmetic.rational import fractions
+from dtdsym.certificate.cells import closed_list, no_facets, pattern_text
 from dtdsym.certificate.lines import hash_of, point
+from dtdsym.certificate.nearest import bound
 from dtdsym.certificate.place import Evidence, Witness
 from dtdsym.claims.decide import OF_A_RULE
 from dtdsym.claims.placed import PlacedRoot
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import NoRoot
-from dtdsym.relevance.root_search import AdmissibleRoot, whole
+from dtdsym.relevance.root_search import AdmissibleRoot
 from dtdsym.relevance.rule import Rule
 
 REDERIVED = ("lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat", "zbox", "pinv")
 """Rules whose relevances and roots a checker derives again."""
 
 
-def rederived(rule: object) -> bool:
+def rederived(rule: object) -> TypeGuard[Rule]:
     """Whether a checker knows the rule."""
     return isinstance(rule, Rule) and rule.name in REDERIVED
 
@@ -99,18 +99,7 @@ def _admissible_root(question: Question, verdict: Verdict) -> Evidence:
     head = Witness(home).at_input
     if isinstance(found, AdmissibleRoot):
         return {**head, "root": point(found.point), "path": [point(crossing.point) for crossing in found.path]}
-    bounds = []
-    for cell in found.cells.values():
-        *walls, above, below = map(fraction, found.bounds[cell.pattern])
-        form = text((above - below) * _scale(found.place.form))
-        bounds.append({"multipliers": row_multipliers(cell, walls), "form": form})
-    return {**head, "cells": closed_list(home.search, meter), "bounds": bounds}
-
-
-def _scale(form: Sequence[Fraction]) -> Fraction:
-    """What `whole` multiplies a form by."""
-    lead = next(place for place, entry in enumerate(form) if entry)
-    return Fraction(whole(form)[lead]) / form[lead]
+    return {**head, "cells": closed_list(home.search, meter), "bounds": [bound(found, c) for c in found.cells.values()]}
 
 
 def _nonpositive_bias(question: Question, verdict: Verdict) -> Evidence:

@@ -24,6 +24,38 @@ from dtdsym.network.network import Network
 from dtdsym.relevance.root_search import NoAdmissibleRoot, Place, place_of
 
 
+@dataclass(frozen=True)
+class Nearest:
+    """Nearest roots as an audit asks for them, in place of a rule's: nearest[:NORM[:nonnegative]]."""
+
+    norm: str = "l2"
+    domain: str | None = None
+
+    name = "nearest"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The norm, and the domain if there is one."""
+        return (self.norm, self.domain) if self.domain else (self.norm,)
+
+    @property
+    def label(self) -> str:
+        """As it is written."""
+        return ":".join((self.name, *self.parameters))
+
+    @staticmethod
+    def parse(text: str) -> Nearest:
+        """Raises InputError for another norm or domain."""
+        match text.split(":"):
+            case ["nearest"]:
+                return Nearest()
+            case ["nearest", norm] if norm in NORMS:
+                return Nearest(norm)
+            case ["nearest", norm, "nonnegative"] if norm in NORMS:
+                return Nearest(norm, "nonnegative")
+        raise InputError(f"root {text!r}: expected nearest, nearest:{'|'.join(NORMS)}, or nearest:NORM:nonnegative")
+
+
 @dataclass(frozen=True, eq=False)
 class NearestRoot:
     """point (size,): an admissible exact root than which none is nearer in `norm`. squared: its distance, squared.

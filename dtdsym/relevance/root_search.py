@@ -130,7 +130,7 @@ def relevance_form(home: Component, network: Network, layer: int, neuron: int | 
         value = fraction(home.function(home.x))
         constant = value - sum((g * p for g, p in zip(slopes, fractions(home.x), strict=True)), Fraction(0))
     else:
-        slopes, constant = _neuron(network, layer, neuron)
+        slopes, constant = form_of_neuron(network, layer, neuron)
         value = sum((g * p for g, p in zip(slopes, fractions(home.x), strict=True)), constant)
     if value == 0:
         raise InputError("the relevance is zero at the layer's input itself, which may not be its own root")
@@ -159,7 +159,7 @@ def whole(form: Sequence[Fraction]) -> list[int]:
     return [int(entry * common) for entry in form]
 
 
-def _neuron(network: Network, layer: int, neuron: int) -> tuple[tuple[Fraction, ...], Fraction]:
+def form_of_neuron(network: Network, layer: int, neuron: int) -> tuple[tuple[Fraction, ...], Fraction]:
     """w and b of a neuron, over the whole input of its layer."""
     own = network.layer(layer)
     if not 0 <= neuron < own.size:

@@ -16,6 +16,7 @@ from rich.text import Text
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import INSIDE, VIOLATIONS
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.labels import over_lines
 from dtdsym.survey.findings import Findings, RootRow
 
@@ -29,6 +30,10 @@ MEANINGS = {
     "outside": "in another linear region, where the network computes another function",
     "no_root": "the rule has no root: the neuron does not change along its search direction",
     "undecided": "the budget ran out before a proof was found; give a larger --budget",
+}
+OF_NEAREST = {
+    "degenerate": "the input lies on the neuron's hinge: its relevance is zero already",
+    "no_root": "no point of the closed linear region lies on the neuron's hinge",
 }
 SHORT = {
     "degenerate": "is input",
@@ -51,6 +56,7 @@ def render(found: Findings) -> RenderableType:
         "What the paper claims": _claims(found),
         "Why it does not sum": _ledgers(found),
         "What the given explanation is": _compared(found),
+        "What admissible roots would explain": _apart(found),
     }
     for title, lines in sections.items():
         told = [Padding(line, (0, 0, 0, 2)) for line in lines]
@@ -77,6 +83,13 @@ def _findings(found: Findings) -> Iterator[RenderableType]:
 
 def _opening(found: Findings) -> str:
     total = sum(row.tally.total for row in found.rows)
+    if isinstance(found.settings.root, Nearest):
+        have = total - sum(row.tally.places["no_root"] + row.tally.places["undecided"] for row in found.rows)
+        return (
+            f"For {have:,} of {total:,} neurons there is an admissible exact root: a point of the closed linear "
+            "region, where the expansion is valid with the gradient from the input's side, on the neuron's hinge. "
+            "These are the nearest ones."
+        )
     good = sum(row.tally.places[name] for row in found.rows for name in INSIDE)
     return (
         f"These explanations expand the network at {total:,} root points, one for each input and neuron. The expansion "
@@ -107,7 +120,8 @@ def _sentences(row: RootRow) -> Iterator[str]:
     if places["boundary"]:
         yield f"{_share(places['boundary'], tally.total)} lie on its edge."
     if places["no_root"]:
-        yield f"For {_share(places['no_root'], tally.total)} neurons the rule has no root at all."
+        which = "no admissible exact root exists" if isinstance(row.rule, Nearest) else "the rule has no root at all"
+        yield f"For {_share(places['no_root'], tally.total)} neurons {which}."
     if places["degenerate"]:
         yield f"{_share(places['degenerate'], tally.total)} are the input itself."
     if places["undecided"]:
@@ -155,7 +169,8 @@ def _inputs(row: RootRow) -> int:
 
 
 def _legend(found: Findings) -> Iterator[RenderableType]:
-    for name, meaning in MEANINGS.items():
+    nearest = isinstance(found.settings.root, Nearest)
+    for name, meaning in (MEANINGS | (OF_NEAREST if nearest else {})).items():
         if any(row.tally.places[name] for row in found.rows):
             yield Padding(Text.assemble((f"{SHORT[name]}: ", "bold"), meaning), (0, 0, 0, 2))
 
@@ -187,6 +202,24 @@ def _compared(found: Findings) -> Iterator[Text]:
         yield Text(" ".join(found.compared.sentences()))
 
 
+def _apart(found: Findings) -> Iterator[Text]:
+    """How far train-free explanations are from those of nearest admissible roots, one sentence a rule."""
+    for row in found.apart:
+        tally = row.tally
+        told = "no input could be compared"
+        if tally.count:
+            told = (
+                f"over {tally.count:,} inputs its explanation differs from that of nearest admissible roots by "
+                f"{tally.median:.2f} (median) and up to {tally.maximum:.2f} (input {tally.input}), where 0 is the same "
+                "picture and 1 shares no pixel of the same sign"
+            )
+        if tally.losing:
+            told += f"; at {tally.losing:,} inputs a neuron that matters has no admissible root, so its share is lost"
+        if tally.open:
+            told += f"; {tally.open:,} inputs left open (budget, a network that is not plain, or no relevance at all)"
+        yield Text(f"{row.rule.label}: ", style="bold").append(f"{told}.", style="not bold")
+
+
 def _asked(found: Findings) -> Iterator[RenderableType]:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
@@ -207,7 +240,12 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     yield "explained", f"logit {logit}, above {settings.min_logit:g}" if settings.logit is not None else logit
     outside = found.inputs.outside_domain
     left_domain = f"; {outside:,} of the inputs lie outside the domain" if outside else ""
-    yield "roots", f"{settings.root} roots; domain {settings.domain.name}{left_domain}" + _seed(found)
+    root = settings.root
+    yield (
+        "roots",
+        f"{root.label if isinstance(root, Nearest) else root} roots; domain {settings.domain.name}{left_domain}"
+        + _seed(found),
+    )
     budget = settings.budget
     bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
     yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"

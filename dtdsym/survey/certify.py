@@ -9,10 +9,12 @@ import numpy as np
 
 from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.lines import input_line, point, written
+from dtdsym.certificate.nearest import nearest_line
 from dtdsym.errors import BudgetSpent, NoRoot
 from dtdsym.geometry.placement import PLACES, place_in
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.exactly import ExactInput
 
@@ -40,17 +42,19 @@ class Certificates:
         number: int,
         exactly: ExactInput,
         logit: int,
-        rule: Rule | Composite,
+        rule: Rule | Composite | Nearest,
         layer: int,
         places: np.ndarray,
         by_enclosure: np.ndarray,
     ) -> None:
         """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
         decided."""
-        head = {"claim": "place", "network": self.network.sha256, "input": exactly.hash, "logit": logit, "layer": layer}
+        head = {"network": self.network.sha256, "input": exactly.hash, "logit": logit, "layer": layer}
         known = rederived(rule)
         for neuron, place in enumerate(places.tolist()):
             name = PLACES[place]
+            if isinstance(rule, Nearest) and name not in ("undecided", "degenerate"):
+                self._nearest(number, exactly, head, neuron, rule)
             if name == "undecided" or (name == "no_root" and not known):
                 continue
             try:
@@ -63,7 +67,15 @@ class Certificates:
                 what: dict[str, Any] = {"rule": rule.label, "root": exactly.settings.root, "neuron": neuron}
             else:
                 what = {"point": point(exactly.root(rule, layer, neuron))}
-            self.write(number, exactly, {**head, **what, "place": name, "evidence": evidence})
+            self.write(number, exactly, {"claim": "place", **head, **what, "place": name, "evidence": evidence})
+
+    def _nearest(self, number: int, exactly: ExactInput, head: dict[str, Any], neuron: int, asked: Nearest) -> None:
+        """That no admissible root is nearer, or that there is none."""
+        found, meter = exactly.nearest(head["layer"], neuron), exactly.settings.budget.start()
+        try:
+            self.write(number, exactly, nearest_line(head, neuron, asked, found, meter))
+        except BudgetSpent:
+            self.without += 1
 
     def write(self, number: int, exactly: ExactInput, line: dict[str, Any]) -> None:
         """Add a claim about an input."""
@@ -74,7 +86,7 @@ class Certificates:
         lines.append(written(line))
 
     def _evidence(
-        self, exactly: ExactInput, rule: Rule | Composite, layer: int, neuron: int, name: str
+        self, exactly: ExactInput, rule: Rule | Composite | Nearest, layer: int, neuron: int, name: str
     ) -> dict[str, Any]:
         root = exactly.root(rule, layer, neuron)
         if isinstance(root, NoRoot):

@@ -17,9 +17,11 @@ from dtdsym.network.evaluate import evaluate
 from dtdsym.network.layers import Convolution
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
+from dtdsym.survey.apart import Apart, compare
 from dtdsym.survey.certify import Certificates
 from dtdsym.survey.claims import decide_claims
 from dtdsym.survey.exactly import ExactInput
@@ -33,7 +35,7 @@ BLOCK_NUMBERS = 1 << 22
 @dataclass
 class Chunk:
     """What one chunk adds to the report: how its inputs fared, a tally for each (rule, layer) in order, and, where they
-    are wanted, certificates."""
+    are wanted, certificates. apart: for each rule, where nearest roots were asked for."""
 
     count: int
     audited: int
@@ -43,6 +45,7 @@ class Chunk:
     tallies: list[Tally]
     certificates: Certificates | None = None
     claims: list[dict[str, Any]] = field(default_factory=list)
+    apart: list[Apart] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,9 +58,10 @@ def audit_chunk(
     network: Network, settings: Settings, points: np.ndarray, rejected: int, first: int, *, certify: bool = False
 ) -> Chunk:
     """Audit inputs (k, in), float64 and exact; `first` is the number of the first. `rejected` draws came before."""
-    tallies = [Tally() for _ in settings.rules for _ in settings.layers]
+    tallies = [Tally() for _ in settings.audited for _ in settings.layers]
     chunk = Chunk(len(points) + rejected, 0, rejected, 0, settings.domain.outside(points), tallies)
     chunk.certificates = Certificates(network) if certify else None
+    chunk.apart = [Apart() for _ in settings.rules] if isinstance(settings.root, Nearest) else []
     for logit, numbers in _by_logit(network, settings, points):
         one = network.logit(logit)
         _Group(one, network, logit, settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
@@ -122,10 +126,15 @@ class _Group:
             values = self._values()
         homes = {layer: self._home(layer, values) for layer in self.settings.layers}
         tallies = iter(chunk.tallies)
-        for rule in self.settings.rules:
-            relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
+        for rule in self.settings.audited:
+            relevances = None
+            if not isinstance(rule, Nearest):
+                relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
             for layer, home in homes.items():
                 self._tally(next(tallies), rule, layer, home, relevances, chunk.certificates)
+        for tally, rule in zip(chunk.apart, self.settings.rules, strict=False):
+            for i, number in enumerate(self.numbers):
+                compare(tally, self.exactly(i), rule, number)
         if self.settings.claims:
             for i, number in enumerate(self.numbers):
                 made = decide_claims(self.whole, self.logit, number, self.exactly(i), chunk.certificates)
@@ -161,22 +170,21 @@ class _Group:
     def _tally(
         self,
         tally: Tally,
-        rule: Rule | Composite,
+        rule: Rule | Composite | Nearest,
         layer: int,
         home: Home,
-        relevances: Relevances,
+        relevances: Relevances | None,
         certificates: Certificates | None,
     ) -> None:
         started = time.perf_counter()
-        parts = [
-            decide_batch(
-                home,
-                layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.root, block),
-                self.settings,
+        if isinstance(rule, Nearest) or relevances is None:
+            verdicts = Verdicts.all_open(len(self.points), self.network.layer(layer).size)
+        else:
+            parts = (
+                layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.kind, block)
+                for block in self._blocks(layer)
             )
-            for block in self._blocks(layer)
-        ]
-        verdicts = Verdicts.join(parts)
+            verdicts = Verdicts.join([decide_batch(home, found, self.settings) for found in parts])
         hinges = self._hinges(home)
         places = count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), hinges, self.numbers)
         if certificates is not None:

@@ -12,6 +12,7 @@ from dtdsym.claims.decide import OF_A_LAYER, OF_A_RULE, answer
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import BudgetSpent, OnHinge
 from dtdsym.network.network import Network
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.survey.certify import Certificates
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.settings import Settings
@@ -29,7 +30,7 @@ def decide_claims(
             for rule in rules:
                 started = time.perf_counter()
                 x = RATIONAL.lift(exactly.x)
-                question = Question(network, x, logit, layer, rule, settings.root, settings.budget, settings.target)
+                question = Question(network, x, logit, layer, rule, settings.kind, settings.budget, settings.target)
                 verdict = _answered(claim, question)
                 written = certificates is not None and _certified(question, verdict, number, exactly, certificates)
                 yield {
@@ -74,7 +75,7 @@ def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dic
     for row in rows:
         for claim, (proved, refuted) in _TABLE.items():
             tally = row.tally
-            if not tally.total:
+            if not tally.total or isinstance(row.rule, Nearest):  # which no rule takes
                 continue
             first = tally.first[claim]
             open_ = tally.places["undecided"]

@@ -11,12 +11,14 @@ import numpy as np
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.certificate.lines import hash_of, point
 from dtdsym.certificate.place import Witness
-from dtdsym.errors import BudgetSpent, NoRoot, OnHinge
+from dtdsym.errors import BudgetSpent, InputError, NoRoot, OnHinge
 from dtdsym.geometry.component import Component
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice, bypassing
 from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.nearest_explanation import FoundRoot, NearestExplanation, explanation_in, root_of_neuron
+from dtdsym.relevance.nearest_root import Nearest, NearestRoot
 from dtdsym.relevance.root import roots_of_layer
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
@@ -36,6 +38,7 @@ class ExactInput:
         self._homes: dict[int, Component | OnHinge | BudgetSpent] = {}
         self._relevances: dict[Rule | Composite, Relevances] = {}
         self._roots: dict[tuple[Rule | Composite, int, int], list[Any]] = {}
+        self._nearest: dict[tuple[int, int], FoundRoot | BudgetSpent] = {}
         self._witnesses: dict[int, Witness] = {}
 
     @property
@@ -61,11 +64,14 @@ class ExactInput:
         """Whether the function of node `start`'s value bends there; False where the budget leaves it undecided."""
         return isinstance(self._home(start), OnHinge)
 
-    def facts(self, rule: Rule | Composite, layer: int, neuron: int) -> Facts:
+    def facts(self, rule: Rule | Composite | Nearest, layer: int, neuron: int) -> Facts:
         """All facts about one root."""
         start = self.network.layer(layer).source
-        root = self.root(rule, layer, neuron)
         home = self._home(start)
+        try:
+            root = self.root(rule, layer, neuron)
+        except BudgetSpent:
+            return Facts("undecided", None, None, None, None)
         if isinstance(root, NoRoot):
             return Facts("no_root", None, None, None, None)
         bounds = self.settings.bounds(self.network, start)
@@ -85,15 +91,55 @@ class ExactInput:
             self._homes[start] = found
         return self._homes[start]
 
-    def root(self, rule: Rule | Composite, layer: int, neuron: int) -> Any:
+    def nearest(self, layer: int, neuron: int) -> FoundRoot:
+        """A neuron's nearest admissible root. Raises BudgetSpent, OnHinge, and InputError on the neuron's own hinge."""
+        key, asked = (layer, neuron), self.settings.root
+        assert isinstance(asked, Nearest)
+        if key not in self._nearest:
+            home = self._home(self.network.layer(layer).source)
+            if not isinstance(home, Component):
+                raise home
+            try:
+                self._nearest[key] = root_of_neuron(home, self.network, layer, neuron, asked)
+            except BudgetSpent as spent:
+                self._nearest[key] = spent
+        found = self._nearest[key]
+        if isinstance(found, BudgetSpent):
+            raise found
+        return found
+
+    @cached_property
+    def explanation(self) -> NearestExplanation:
+        """By nearest admissible roots. Raises UnsupportedLayer, BudgetSpent, OnHinge."""
+        home = self._home(0)
+        if not isinstance(home, Component):
+            raise home
+        return explanation_in(home, self.network, lambda j: self.nearest(1, j))
+
+    def relevance(self, rule: Rule | Composite) -> tuple[Fraction, ...]:
+        """Of the network's inputs, train-free."""
+        return fractions(propagate(self.network, RATIONAL, self.values, rule).input)
+
+    def root(self, rule: Rule | Composite | Nearest, layer: int, neuron: int) -> Any:
         """One neuron's root, made with those beside it: a convolution has too many to make all for one."""
+        if isinstance(rule, Nearest):
+            return self._nearest_point(layer, neuron)
         start = neuron - neuron % BLOCK
         if (rule, layer, start) not in self._roots:
             if rule not in self._relevances:
                 lowest = self.settings.lowest(self.network)
                 self._relevances[rule] = propagate(self.network, RATIONAL, self.values, rule, lowest)
             self._roots[rule, layer, start] = roots_of_layer(
-                self.network, self.values, self._relevances[rule], layer, rule, self.settings.root,
+                self.network, self.values, self._relevances[rule], layer, rule, self.settings.kind,
                 slice(start, start + BLOCK),
             )  # fmt: skip
         return self._roots[rule, layer, start][neuron - start]
+
+    def _nearest_point(self, layer: int, neuron: int) -> Any:
+        try:
+            found = self.nearest(layer, neuron)
+        except InputError:  # it is on the neuron's hinge itself
+            return self.values[self.network.layer(layer).source]
+        if isinstance(found, NearestRoot):
+            return RATIONAL.lift(found.point)
+        return NoRoot(f"neuron {neuron} of layer {layer} has no admissible root")

@@ -11,7 +11,9 @@ from dtdsym.geometry.placement import VIOLATIONS
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.identify import Identification
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.rule import Rule
+from dtdsym.survey.apart import Apart
 from dtdsym.survey.claims import table_claims
 from dtdsym.survey.ledgers import InputLedger
 from dtdsym.survey.settings import Settings
@@ -37,9 +39,9 @@ class InputCounts:
 
 @dataclass(frozen=True)
 class RootRow:
-    """All roots of one rule at one layer."""
+    """All roots of one rule, or the nearest ones, at one layer."""
 
-    rule: Rule | Composite
+    rule: Rule | Composite | Nearest
     layer: int
     tally: Tally
 
@@ -71,6 +73,28 @@ class RootRow:
         }
 
 
+@dataclass(frozen=True)
+class ApartRow:
+    """How far a rule's train-free explanations are from those of nearest admissible roots."""
+
+    rule: Rule | Composite
+    tally: Apart
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as in the JSON report."""
+        tally = self.tally
+        return {
+            "rule": self.rule.name,
+            "parameter": [str(value) for value in self.rule.parameters],
+            "inputs": tally.count,
+            "open": tally.open,
+            "losing": tally.losing,
+            "median": tally.median,
+            "max": tally.maximum,
+            "max_input": tally.input,
+        }
+
+
 @dataclass
 class CertificateCounts:
     """Claims written to a certificate file; `without`: decided roots whose evidence cost more than the budget."""
@@ -88,8 +112,8 @@ class CertificateCounts:
 @dataclass
 class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
-    compared: what an explanation made elsewhere was found to be. decided: claims, input by input. seconds:
-    wall-clock time."""
+    compared: what an explanation made elsewhere was found to be. decided: claims, input by input. apart: the rules
+    beside nearest admissible roots, if these were asked for. seconds: wall-clock time."""
 
     network: Network
     settings: Settings
@@ -102,6 +126,7 @@ class Findings:
     compared: Identification | None = None
     certificates: CertificateCounts | None = None
     decided: list[dict[str, Any]] = field(default_factory=list)
+    apart: list[ApartRow] = field(default_factory=list)
 
     @property
     def violated(self) -> bool:
@@ -118,7 +143,8 @@ class Findings:
     @property
     def roots(self) -> list[dict[str, Any]]:
         """The root table, one row a rule and layer."""
-        return [row.to_json(self.settings.root) for row in self.rows]
+        kind = self.settings.root
+        return [row.to_json(kind.name if isinstance(kind, Nearest) else kind) for row in self.rows]
 
     @property
     def claims(self) -> list[dict[str, Any]]:
@@ -150,6 +176,7 @@ class Findings:
             "logit": "argmax" if settings.logit is None else settings.logit,
             "roots": self.roots,
             "claims": self.claims,
+            "apart": [row.to_json() for row in self.apart],
             "ledger": [found.to_json() for found in self.ledgers],
             "compare": None if self.compared is None else self.compared.to_json(),
             "certificates": None if self.certificates is None else asdict(self.certificates),

@@ -13,8 +13,10 @@ from dtdsym.arithmetic.rational import text
 from dtdsym.certificate.file import CertificateFile
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
+from dtdsym.relevance.nearest_root import Nearest
+from dtdsym.survey.apart import Apart
 from dtdsym.survey.chunk import audit_chunk
-from dtdsym.survey.findings import CertificateCounts, Findings, InputCounts, RootRow
+from dtdsym.survey.findings import ApartRow, CertificateCounts, Findings, InputCounts, RootRow
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
 from dtdsym.survey.ledgers import first_ledgers
@@ -48,6 +50,7 @@ class Job:
         done = audit_chunk(self.network, self.settings, batch.points, batch.rejected, first, certify=self.certify)
         found: dict[str, Any] = {"inputs": done.counts, "rows": [tally.to_json() for tally in done.tallies]}
         found["claims"] = sorted(done.claims, key=lambda claim: claim["input"])
+        found["apart"] = [tally.to_json() for tally in done.apart]
         if done.certificates is not None:
             made = done.certificates
             found |= {"lines": made.text(), "written": made.count, "without": made.without}
@@ -78,7 +81,9 @@ def conduct(
 
     inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
     with parameters, as "gamma:1". layers: numbers from 1, or "all". claims: those that are decided on every input,
-    besides c5 and c6, which the roots decide; target: c3's relevance (in,). executor: any concurrent.futures.Executor.
+    besides c5 and c6, which the roots decide; target: c3's relevance (in,). root: "relevance" or "hinge", the rules'
+    own; or "nearest[:NORM[:nonnegative]]", the nearest admissible ones, and how far the rules' explanations are from
+    theirs. executor: any concurrent.futures.Executor.
     ledger: how many inputs have their ledger kept. journal: file that finished chunks are written to; a run that finds
     it complete or in part goes on from there. certificates: file for a line of evidence about every decided root.
     Raises InputError, RuleError.
@@ -91,8 +96,10 @@ def conduct(
     )  # fmt: skip
     given = as_inputs(inputs, network)
     job = Job(network, settings, given, chunk_size(network, settings), certificates is not None)
-    rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.rules, settings.layers)]
+    rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.audited, settings.layers)]
     found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
+    if isinstance(settings.root, Nearest):
+        found.apart = [ApartRow(rule, Apart()) for rule in settings.rules]
     done = 0
     if certificates is not None:
         found.certificates = CertificateCounts(certificates)
@@ -103,6 +110,8 @@ def conduct(
         for row, tally in zip(rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
         found.decided.extend(data["claims"])
+        for apart, tally in zip(found.apart, data["apart"], strict=True):
+            apart.tally.merge(Apart.from_json(tally))
         if progress is not None:
             done += min((chunk + 1) * job.size, given.count) - chunk * job.size
             progress(done, given.count)
@@ -163,7 +172,7 @@ def identity(job: Job) -> dict[str, Any]:
         "rules": [rule.label for rule in settings.rules],
         "layers": list(settings.layers),
         "logit": settings.logit,
-        "root": settings.root,
+        "root": getattr(settings.root, "label", settings.root),
         "domain": settings.domain.name,
         "min_logit": settings.min_logit,
         "budget": [settings.budget.seconds, settings.budget.cells],

@@ -16,6 +16,7 @@ from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite, composite, parse
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.root import check_kind
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.tally import PROVED_BY
@@ -71,19 +72,30 @@ def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:
 
 @dataclass(frozen=True)
 class Settings:
-    """rules and layers to audit, the explained logit (None: each input's largest output), and how. claims: those that
-    are decided input by input, besides c5 and c6, which the root table decides; target: c3's."""
+    """rules and layers to audit, the explained logit (None: each input's largest output), and how. root: relevance or
+    hinge, of the rules; or the nearest admissible ones instead, beside which the rules' explanations are set. claims:
+    those that are decided input by input, besides c5 and c6, which the root table decides; target: c3's."""
 
     rules: tuple[Rule | Composite, ...]
     layers: tuple[int, ...]
     logit: int | None
-    root: str
+    root: str | Nearest
     domain: Domain
     min_logit: float
     budget: Budget
     engine: str = "auto"
     claims: tuple[str, ...] = ()
     target: tuple[Fraction, ...] | None = None
+
+    @property
+    def audited(self) -> tuple[Rule | Composite | Nearest, ...]:
+        """What the audited roots are roots of."""
+        return (self.root,) if isinstance(self.root, Nearest) else self.rules
+
+    @property
+    def kind(self) -> str:
+        """Which roots of rules are meant where a rule's are asked for."""
+        return "relevance" if isinstance(self.root, Nearest) else self.root
 
     def bounds(self, network: Network, start: int) -> tuple[Fraction | None, Fraction | None]:
         """Where the value of node `start` may lie: the domain for the network's input, [0, inf) where only outputs of
@@ -112,8 +124,10 @@ class Settings:
         target: Sequence[Any] | None = None,
     ) -> Settings:
         """Settings read from what a person writes. layers: numbers, or "all". Raises RuleError and InputError."""
-        if root not in ("relevance", "hinge"):
-            raise InputError(f"root {root!r}: expected relevance or hinge")
+        wanted_root = Nearest.parse(root) if root.split(":")[0] == Nearest.name else root
+        if wanted_root not in ("relevance", "hinge") and not isinstance(wanted_root, Nearest):
+            raise InputError(f"root {root!r}: expected relevance, hinge, or nearest[:NORM[:nonnegative]]")
+        kind = "relevance" if isinstance(wanted_root, Nearest) else wanted_root
         if engine not in ("auto", "exact"):
             raise InputError(f"engine {engine!r}: expected auto or exact; a merely numeric engine is not there yet")
         if not math.isfinite(min_logit):
@@ -130,13 +144,15 @@ class Settings:
         for rule in read:
             composite(rule).check(network)
             for layer in chosen:
-                check_kind(network, layer, rule, root)
+                check_kind(network, layer, rule, kind)
         for claim in claims:
             check_claim(claim)
         own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
-        return Settings(read, tuple(chosen), number, root, allowed, min_logit, budget or Budget(), engine, own, wanted)
+        return Settings(
+            read, tuple(chosen), number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted
+        )
 
 
 def _layers(network: Network, layers: Any) -> tuple[int, ...]:

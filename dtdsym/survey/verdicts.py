@@ -38,6 +38,13 @@ class Verdicts:
     ceiling: np.ndarray
 
     @staticmethod
+    def all_open(inputs: int, neurons: int) -> Verdicts:
+        """Nothing decided yet."""
+        shape = inputs, neurons
+        nothing = {name: np.full(shape, OPEN) for name in FACTS}
+        return Verdicts(np.full(shape, OPEN), nothing, np.full(shape, np.nan), np.full(shape, np.inf))
+
+    @staticmethod
     def join(parts: Sequence[Verdicts]) -> Verdicts:
         """Verdicts on blocks of neurons, side by side."""
         return Verdicts(

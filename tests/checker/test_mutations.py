@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from certified import certificates, claim_lines, said
+from certified import certificates, claim_lines, nearest_lines, said
 from networks import EVIDENCE, SEPARATIONS, sequential
 
 from dtdsym.claims.decide import CLAIMS
@@ -32,6 +32,8 @@ def kinds() -> dict[str, list[str]]:
     found["no root"] = certificates(no_root, (1, 1), rules=["gamma:1"])
     two = sequential(([[1, -1], [0, 1]], [0, 1]), ([[1, 1]], [0]))
     bent = sequential(([[1, 0], [1, -1]], [0, 0]), ([[1, -1]], [0]))
+    split = sequential(([[1, 2], [1, 0], [1, 0]], [0, -2, -2]), ([[1, 1, -1]], [0]))
+    doubled = sequential(([[1], [1], [1]], [0, -2, -2]), ([[1, 1, -1]], [0]))
     chain = sequential(([[1]], [0]), ([[1]], [0]))
     for name, lines in {
         "c1 refuted": claim_lines(two, (3, 1), ["c1"], []),
@@ -46,6 +48,13 @@ def kinds() -> dict[str, list[str]]:
         "conservation": claim_lines(two, (3, 1), ["conservation"], ["w2", "lrp0"]),
         "admissible_root": claim_lines(bent, (3, -1), ["admissible_root"], []),
         "no admissible_root": claim_lines(sequential(([[1]], [0]), ([[1]], [1])), (2,), ["admissible_root"], []),
+        "nearest_root in l2": nearest_lines(bent, (3, 1)),
+        "nearest_root in l1 of a neuron": nearest_lines(two, (3, 1), 0, norm="l1"),
+        "nearest_root in linf from 0 on": nearest_lines(two, (3, 1), 1, norm="linf", domain="nonnegative"),
+        "nearest_root in a cell": nearest_lines(two, (3, 1), 0, within="cell"),
+        "nearest_root over two cells": nearest_lines(split, (3, 1), domain="nonnegative"),
+        "no nearest_root": nearest_lines(doubled, (3,), within="cell"),
+        "no nearest_root from 0 on": nearest_lines(sequential(([[1]], [1])), (3,), domain="nonnegative"),
         "assumption_1": claim_lines(two, (3, 1), ["assumption_1"], ["w2", "lrp0"]),
     }.items():
         found[name] = lines
@@ -82,7 +91,8 @@ REMOVED = object()
 
 def changed(path: tuple, value: Any) -> Iterator[tuple[str, Any]]:
     yield "removed", REMOVED
-    yield "null", None
+    if value is not None:
+        yield "null", None
     yield "wrong kind", {} if not isinstance(value, dict) else []
     if isinstance(value, str) and value.lstrip("-").replace("/", "").isdigit():
         yield "sign", value[1:] if value.startswith("-") else "-" + value
@@ -113,6 +123,8 @@ def changed(path: tuple, value: Any) -> Iterator[tuple[str, Any]]:
     if path[-1] == "rule":
         yield "unknown", "rule"
         yield "with a parameter more", f"{value}:7"
+    if path[-1] in ("norm", "within", "domain"):
+        yield "unknown", "some"
     if path[-1] == "root":
         yield "unknown", "origin"
 
@@ -180,7 +192,7 @@ def may_be_true(place: str | None, what: str) -> bool:
 
 def test_every_place_and_every_kind_of_evidence_is_mutated():
     claims = [line for lines in KINDS.values() for line in map(json.loads, lines) if "claim" in line]
-    assert {claim["claim"] for claim in claims} == {"place", *CLAIMS}
+    assert {claim["claim"] for claim in claims} == {"place", "nearest_root", *CLAIMS}
     claims = [claim for claim in claims if claim["claim"] == "place"]
     assert {claim["place"] for claim in claims} == set(OTHER_PLACES) - {"somewhere", "undecided"}
     named = {key for claim in claims for _, entry in objects(claim) for key in entry}
