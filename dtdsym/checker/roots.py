@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.checker.cells import Cell, closed
+from dtdsym.checker.cells import Cell
 from dtdsym.checker.claims import claim
 from dtdsym.checker.place import follow
 from dtdsym.checker.reading import Refused, index, items, keys, number, point, record
+from dtdsym.checker.regular import closed
 from dtdsym.checker.subject import View
 
 

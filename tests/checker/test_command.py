@@ -115,7 +115,7 @@ def test_what_cannot_be_read_ends_with_status_2(tmp_path, capsys, content):
     assert "cannot be read" in capsys.readouterr().err
 
 
-NETWORK = '{"format": "dtdsym-certificates/%s", "network": "", "fold": true, "nodes": [%s]}'
+NETWORK = '{"format": "dtdsym-certificates/%s", "network": "", "nodes": [%s]}'
 HOSTILE = {
     '{"claim": "place", "claim": "place"}': "key 'claim' stands twice",
     "[" * 100_000: "nested deeper",
@@ -129,10 +129,10 @@ HOSTILE = {
     "": "no JSON",
     "\xff\xfe": "no JSON",
     '{"a": "\\ud800"}': "no network stands above it",
-    NETWORK % (2, ""): "is unknown",
-    NETWORK % (1, ""): "without a layer",
-    NETWORK % (1, '{"node": "Eval"}'): "no other, is the Input",
-    NETWORK % (1, '{"node": "Input", "size": 99999999999}'): "are more than",
+    NETWORK % (3, ""): "is unknown",
+    NETWORK % (2, ""): "without a layer",
+    NETWORK % (2, '{"node": "Eval"}'): "no other, is the Input",
+    NETWORK % (2, '{"node": "Input", "size": 99999999999}'): "takes from 1 to",
     '{"claim": "place"}': "no network stands above it",
 }
 
