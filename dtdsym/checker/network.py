@@ -150,13 +150,17 @@ def _linear(entry: dict[str, Any], sources: tuple[int, ...], size: int, what: st
         raise Refused(f"{what}: an index stands twice in a field")
     weights = each(entry["weights"], f"{what}: weights", lambda row, w: point(row, width, w))
     bias = point(entry["bias"], len(weights), f"{what}: bias")
-    pairs = each(entry["neurons"], f"{what}: neurons", lambda pair, w: items(pair, w, 2))
-    _limited(len(pairs) * width, what)
+
+    def pair(value: Any, what: str) -> tuple[int, int]:
+        f, k = items(value, what, 2)
+        return index(f, len(fields), what), index(k, len(weights), what)
+
+    neurons = each(entry["neurons"], f"{what}: neurons", pair)
+    _limited(len(neurons) * width, what)
     scale = lcm(*(w.denominator for row in (bias, *weights) for w in row))
     offsets, *kernels = ([w.numerator * (scale // w.denominator) for w in row] for row in (bias, *weights))
     rows = []
-    for pair in pairs:
-        f, k = index(pair[0], len(fields), f"{what}: field"), index(pair[1], len(weights), f"{what}: weights")
+    for f, k in neurons:
         whole = len(inside[f]) == width
         own = kernels[k] if whole else [w for i, w in zip(fields[f], kernels[k], strict=True) if i >= 0]
         rows.append((inside[f], own, offsets[k]))
