@@ -9,10 +9,11 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import vector
 from dtdsym.certificate.claims import claim_line
-from dtdsym.certificate.lines import hash_of, input_line, network_line, point, written
+from dtdsym.certificate.lines import hash_of, input_line, point, written
 from dtdsym.certificate.nearest import nearest_line
+from dtdsym.certificate.network import network_hash, network_line
 from dtdsym.certificate.place import Witness
-from dtdsym.checker.__main__ import Checker, answer
+from dtdsym.checker.__main__ import Checker
 from dtdsym.claims.decide import OF_A_RULE, ask
 from dtdsym.claims.decide import answer as decide_claim
 from dtdsym.errors import NoRoot, OnHinge, RuleError
@@ -38,7 +39,7 @@ def certificates(
     """The lines about points of layer 1's input space, and about the roots of rules at all layers. Raises OnHinge where
     F_1 bends at x; layers whose function bends there have no lines."""
     exact = list(vector(x, size=network.sizes[0], name="x"))
-    head = {"network": network.sha256, "input": hash_of(point(exact)), "logit": logit}
+    head = {"network": network_hash(network), "input": hash_of(point(exact)), "logit": logit}
     lines = [network_line(network), input_line(network, exact)]
     for other in points:
         place, evidence = placed(network, x, vector(other, size=network.sizes[0], name="other"), logit, 1)
@@ -73,9 +74,7 @@ def placed(network: Any, x: Any, other: Any, logit: int, layer: int) -> tuple[st
 
 def said(lines: Iterable[str]) -> list[tuple[int, bool, str]]:
     """The checker's answers."""
-    checker = Checker([], [])
-    found = (answer(checker, number, line.rstrip("\n")) for number, line in enumerate(lines, start=1))
-    return [entry for entry in found if entry is not None]
+    return list(Checker().answers(enumerate((line.rstrip("\n") for line in lines), start=1)))
 
 
 def refusals(lines: Sequence[str]) -> list[str]:
@@ -113,7 +112,7 @@ def nearest_lines(network: Any, x: Any, neuron: int | None = None, **asked: Any)
     """The line of a nearest root, of F_1 or a neuron of layer 1, after those of the network and the input."""
     exact = list(vector(x, size=network.sizes[0], name="x"))
     found = nearest_root(network, x, neuron=neuron, **asked)
-    head = {"network": network.sha256, "input": hash_of(point(exact)), "logit": 0, "layer": 1}
+    head = {"network": network_hash(network), "input": hash_of(point(exact)), "logit": 0, "layer": 1}
     own = Nearest(asked.get("norm", "l2"), asked.get("domain"))
     line = nearest_line(head, neuron, own, found, Budget().start())
     return [written(line) for line in (network_line(network), input_line(network, exact), line)]

@@ -113,6 +113,29 @@ def test_every_dependency_is_pinned_inside_its_range():
     assert [str(want) for want in wanted if not want.specifier.contains(pins[want.name])] == []
 
 
+CHECKER = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "dtdsym" / "checker").glob("*.py")}
+CORE = ("reading.py", "network.py", "__main__.py")
+
+
+def test_the_core_of_the_checker_is_under_500_lines():
+    """What reads a file, evaluates its network and hands each claim to what checks its kind."""
+    assert sum(CHECKER[name] for name in CORE) < 500
+
+
+@pytest.mark.parametrize("name", sorted(set(CHECKER) - set(CORE)))
+def test_every_other_module_of_the_checker_is_under_200_lines(name):
+    assert CHECKER[name] < 200
+
+
+def test_the_checker_is_standard_library_only():
+    trees = [ast.parse((ROOT / "dtdsym" / "checker" / name).read_text()) for name in CHECKER]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    others = {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name for name in others if not f"{name}.".startswith("dtdsym.checker.")} == set()
+
+
 def test_nothing_is_left_unfinished():
     assert found(UNFINISHED) == []
 

@@ -9,6 +9,7 @@ from dtdsym.arithmetic.rational import fractions
 from dtdsym.certificate.cells import closed_list, no_facets, pattern_text
 from dtdsym.certificate.lines import hash_of, point
 from dtdsym.certificate.nearest import bound
+from dtdsym.certificate.network import network_hash
 from dtdsym.certificate.place import Evidence, Witness
 from dtdsym.claims.decide import OF_A_RULE
 from dtdsym.claims.placed import PlacedRoot
@@ -35,7 +36,7 @@ def claim_line(question: Question, verdict: Verdict) -> dict[str, Any] | None:
         return None
     head = {
         "claim": verdict.claim,
-        "network": question.network.sha256,
+        "network": network_hash(question.network),
         "input": hash_of(point(fractions(question.x))),
         "logit": question.logit,
         "layer": question.layer,

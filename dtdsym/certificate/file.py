@@ -6,7 +6,8 @@ import gzip
 import os
 from pathlib import Path
 
-from dtdsym.certificate.lines import network_line, written
+from dtdsym.certificate.lines import written
+from dtdsym.certificate.network import network_line
 from dtdsym.network.network import Network
 
 

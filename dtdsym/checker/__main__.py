@@ -7,40 +7,53 @@ import gzip
 import os
 import sys
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from dtdsym.checker import c1, c4, claims, place, recursion, roots
+from dtdsym.checker import assumption_1, c1, c4, claims, place, recursion, roots
 from dtdsym.checker.network import Network, read_network
+from dtdsym.checker.processes import in_parallel
 from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
 from dtdsym.checker.subject import Subject, View, read_input
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
-CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
-    "place": place.check,
-    **c1.CLAIMS,
-    **c4.CLAIMS,
-    **claims.CLAIMS,
-    **recursion.CLAIMS,
-    **roots.CLAIMS,
-}
+CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = (
+    place.CLAIMS | claims.CLAIMS | assumption_1.CLAIMS | c1.CLAIMS | recursion.CLAIMS | c4.CLAIMS | roots.CLAIMS
+)
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]
 """(number of the line, whether it was accepted, what to say of it)"""
 
 
 class Checker:
-    """Reads line after line; holds no more than the last network and input."""
+    """Reads line after line; holds no more than the last network and input.
 
-    def __init__(self, networks: Sequence[str], inputs: Sequence[str]) -> None:
+    networks, inputs: hashes of those that were asked about, none if any will do. met: of those that claims name."""
+
+    def __init__(self, networks: Sequence[str] = (), inputs: Sequence[str] = ()) -> None:
         self.networks, self.inputs = networks, inputs
         self.network: Network | None = None
         self.subject: Subject | None = None
+        self.met: set[str] = set()
+
+    def answers(self, lines: Iterable[tuple[int, str]]) -> Iterator[Answer]:
+        """What is said of numbered lines, in order: of claims, and of whatever is refused."""
+        for number, content in lines:
+            try:
+                told = self.line(content)
+            except Refused as refused:
+                yield number, False, f"line {number}: refused: {refused}"
+            except Exception as err:  # whatever a line makes of this checker, the next one is read
+                yield (
+                    number,
+                    False,
+                    f"line {number}: refused: it cannot be checked: {type(err).__name__} {shown(str(err))}",
+                )
+            else:
+                if told is not None:
+                    yield number, True, f"line {number}: accepted: {told}"
 
     def line(self, content: str) -> str | None:
         """What was accepted: of a claim in words, None of a network or an input. Raises Refused."""
@@ -72,78 +85,11 @@ class Checker:
         for name, own in (("network", subject.network.hash), ("input", subject.hash)):
             if line.get(name) != own:
                 raise Refused(f"the claim names another {name} than stands above it")
+        self.met |= {subject.network.hash, subject.hash}
         kind = text(line["claim"], "claim")
         if kind not in CLAIMS:
             raise Refused(f"claim {shown(kind)} is unknown")
         return CLAIMS[kind](line, subject.view(line["logit"]))
-
-
-def answer(checker: Checker, number: int, content: str) -> Answer | None:
-    """What is said of a line; None where nothing is."""
-    try:
-        told = checker.line(content)
-    except Refused as refused:
-        return number, False, f"line {number}: refused: {refused}"
-    return None if told is None else (number, True, f"line {number}: accepted: {told}")
-
-
-def answers(lines: Iterator[tuple[int, str]], checker: Checker) -> Iterator[Answer]:
-    """In order."""
-    for number, content in lines:
-        said = answer(checker, number, content)
-        if said is not None:
-            yield said
-
-
-def in_parallel(lines: Iterator[tuple[int, str]], checker: Checker, jobs: int) -> Iterator[Answer]:
-    """The same on several processes: each gets the network's line, and an input's lines as a whole."""
-    with ProcessPoolExecutor(jobs) as pool:
-        waiting: deque[Future[list[Answer]]] = deque()
-        for part in _parts(lines):
-            waiting.append(pool.submit(_on_worker, part, checker.networks, checker.inputs))
-            if len(waiting) > 4 * jobs:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-
-
-BLOCK = 500  # lines
-
-
-def _parts(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[tuple[int, str] | None, bool, list[tuple[int, str]]]]:
-    """(the network's line, whether it is to be spoken of, the lines below it): cut before an input's line."""
-    network: tuple[int, str] | None = None
-    new = False
-    block: list[tuple[int, str]] = []
-    for number, content in lines:
-        head = '"claim"' not in content
-        starts = head and '"nodes"' in content
-        if starts or (head and len(block) >= BLOCK):
-            if block or new:
-                yield network, new, block
-            new, block = starts, []
-        if starts:
-            network = number, content
-        else:
-            block.append((number, content))
-    if block or new:
-        yield network, new, block
-
-
-_KEPT: dict[tuple[int, str] | None, Checker] = {}
-
-
-def _on_worker(
-    part: tuple[tuple[int, str] | None, bool, list[tuple[int, str]]], networks: Sequence[str], inputs: Sequence[str]
-) -> list[Answer]:
-    head, new, block = part
-    said = None
-    if new or head not in _KEPT:
-        _KEPT.clear()
-        _KEPT[head] = Checker(networks, inputs)
-        said = None if head is None else answer(_KEPT[head], *head)
-    _KEPT[head].subject = None
-    return [*([said] if new and said is not None else []), *answers(iter(block), _KEPT[head])]
 
 
 def read_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
@@ -151,10 +97,8 @@ def read_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
     number = 0
     while line := file.readline(LONGEST_LINE):
         number += 1
-        if not line.endswith(b"\n"):
-            yield number, CUT_OFF
-            continue
-        yield number, line.decode("utf-8", errors="replace").rstrip("\n")
+        whole = line.endswith(b"\n")
+        yield number, line.decode("utf-8", errors="replace").rstrip("\n") if whole else CUT_OFF
 
 
 def opened(path: str) -> IO[bytes]:
@@ -178,12 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dtdsym.checker", description=__doc__)
     parser.add_argument("files", metavar="FILE", nargs="+", help=".jsonl or .jsonl.gz; - is standard input")
-    parser.add_argument(
-        "--expect", metavar="HASH", action="append", default=[], help="the network that was asked about"
-    )
-    parser.add_argument(
-        "--expect-input", metavar="HASH", action="append", default=[], help="an input that was asked about"
-    )
+    many: dict[str, Any] = {"metavar": "HASH", "action": "append", "default": []}
+    parser.add_argument("--expect", **many, help="the network that was asked about")
+    parser.add_argument("--expect-input", **many, help="an input that was asked about")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes (1)")
     parser.add_argument("--quiet", action="store_true", help="say only what was refused, and the counts")
     return parser
@@ -194,13 +135,14 @@ def _run(options: argparse.Namespace) -> int:
         print(f"dtdsym.checker: --jobs {options.jobs}: give at least 1", file=sys.stderr)
         return UNREADABLE
     accepted = refused = 0
+    left = [("network", name) for name in options.expect] + [("input", name) for name in options.expect_input]
     for path in options.files:
         checker = Checker(options.expect, options.expect_input)
         try:
-            with ExitStack() as stack:
-                lines = read_lines(stack.enter_context(opened(path)))
-                many = options.jobs > 1
-                for _, good, told in in_parallel(lines, checker, options.jobs) if many else answers(lines, checker):
+            with opened(path) as file:
+                lines = read_lines(file)
+                answers = in_parallel(lines, checker, options.jobs) if options.jobs > 1 else checker.answers(lines)
+                for _, good, told in answers:
                     accepted, refused = accepted + good, refused + (not good)
                     if not good or not options.quiet:
                         print(told)
@@ -209,8 +151,11 @@ def _run(options: argparse.Namespace) -> int:
         except (OSError, EOFError, zlib.error) as err:
             print(f"dtdsym.checker: {path}: cannot be read ({err})", file=sys.stderr)
             return UNREADABLE
-    print(f"{accepted} accepted, {refused} refused")
-    return ACCEPTED if accepted and not refused else REFUSED
+        left = [(what, name) for what, name in left if name not in checker.met]
+    for what, name in left:
+        print(f"refused: no claim is about {what} {shown(name)}, which was asked about")
+    print(f"{accepted} accepted, {refused + len(left)} refused")
+    return ACCEPTED if accepted and not refused and not left else REFUSED
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.checker.cells import closed
+from dtdsym.checker.cells import cell_at
 from dtdsym.checker.claims import claim
 from dtdsym.checker.reading import Refused, index, items, keys, point, record
+from dtdsym.checker.regular import closed
 from dtdsym.checker.subject import View
 
 ALL = -1
@@ -29,7 +30,7 @@ def _c1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]
         for row in _rows(half_spaces, neuron):
             if sum((x * y for x, y in zip(row, p, strict=False)), row[-1]) <= 0:
                 raise Refused("the relevance need not have one gradient up to the point")
-        cell = home.function.cell_at(p)
+        cell = cell_at(home.function, p)
         if cell.gradient == gradient or not all(cell.heights(p).values()):
             raise Refused("the point is not in an open cell of another gradient")
         return

@@ -1,4 +1,4 @@
-"""Claims that rest on places and relevances: c5, c6, nonpositive_bias, conservation, assumption_1."""
+"""Claims that rest on places and relevances: c5, c6, nonpositive_bias, conservation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.checker.network import Layer, fractions, over_one
-from dtdsym.checker.place import HEAD, INSIDE, NO_ROOT, check_place, root_of
-from dtdsym.checker.reading import Refused, flag, index, items, keys, number, point, record, text
-from dtdsym.checker.rules import DIRECTIONS, Rule, relevances
+from dtdsym.checker.place import HEAD, INSIDE, NO_ROOT, check_place
+from dtdsym.checker.reading import Refused, index, items, keys, number, record, text
 from dtdsym.checker.subject import View
 
 LEAVES = ("boundary", "same_gradient_elsewhere", "outside")
@@ -37,7 +35,7 @@ def claim(body: Body, *, of_a_rule: bool) -> Callable[[dict[str, Any], View], st
 def _placed(line: dict[str, Any], view: View, neuron: int, entry: dict[str, Any], what: str) -> str:
     """The place of a neuron's root, checked."""
     name = text(entry["place"], f"{what}: place")
-    p = root_of(view, line["layer"], line["rule"], line["root"], neuron)
+    p = view.root(line["layer"], line["rule"], line["root"], neuron)
     check_place(view.home(line["layer"]), p, name, record(entry["evidence"], f"{what}: evidence"))
     return name
 
@@ -69,7 +67,7 @@ def _c6(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]
     names = _all_placed(line, view, evidence["roots"])
     home, outputs = view.home(line["layer"]), 0
     for neuron, name in enumerate(names):
-        p = None if name == NO_ROOT else root_of(view, line["layer"], line["rule"], line["root"], neuron)
+        p = None if name == NO_ROOT else view.root(line["layer"], line["rule"], line["root"], neuron)
         outputs += p is not None and home.plain.output(p) == home.plain.output(home.a)
     equal = sum(name in EQUAL for name in names)
     if index(evidence["equal_gradient"], None, "equal_gradient") != equal:
@@ -84,7 +82,7 @@ def _nonpositive_bias(line: dict[str, Any], view: View, verdict: str, evidence: 
     home = view.home(line["layer"])
     if "theorem" in evidence:
         keys(evidence, "theorem", maybe=("input_cones",))
-        if not flag(evidence["theorem"], "theorem") or verdict != "proved" or not _theorem(view, home.function.start):
+        if evidence["theorem"] is not True or verdict != "proved" or not _theorem(view, home.function.start):
             raise Refused("the theorem on non-positive biases does not say so")
         home.gradient(evidence.get("input_cones"))
         return
@@ -101,11 +99,10 @@ def _theorem(view: View, start: int) -> bool:
     kinds = [node.kind for node in nodes[start + 1 :]]
     chain = all(node.sources == (i - 1,) for i, node in enumerate(nodes) if i)
     layers = [node for node in nodes[start + 1 :] if node.kind == "Linear"]
-    plain = all(node.channels and not node.norm for node in layers)
     # Above a layer's input stand layers and ReLUs in turn; a ReLU more than there must be changes nothing.
     paired = all(kinds[i + 1 : i + 2] == ["Relu"] for i, kind in enumerate(kinds) if kind == "Linear")
     biases = all(bias <= 0 for node in layers for _, _, bias in node.rows)
-    return chain and plain and paired and set(kinds) <= {"Linear", "Relu"} and biases and view.output > 0
+    return chain and paired and set(kinds) <= {"Linear", "Relu"} and biases and view.output > 0
 
 
 def _conservation(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
@@ -118,89 +115,9 @@ def _conservation(line: dict[str, Any], view: View, verdict: str, evidence: dict
         raise Refused("the sum says the contrary")
 
 
-def _assumption_1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
-    home = view.home(line["layer"])
-    nodes, start = view.network.nodes, home.plain.start
-    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
-        raise Refused("the network is no plain chain")
-    if not all(home.cell(plain=True).heights(home.a).values()):
-        raise Refused("the input lies on a hinge")
-    rule, _ = view.relevance(line["rule"], start)
-    layers = [layer for layer in view.layers.values() if layer.source >= start]
-    if verdict == "proved":
-        keys(evidence)
-        zero = not any(home.cell(plain=True).gradient) and home.plain.output(home.a) == 0
-        if not zero and not all(_divides_by_z(view, layer, rule) for layer in layers):
-            raise Refused("no proof is known that c is constant")
-        return
-    keys(evidence, "neuron", "point")
-    q = point(evidence["point"], len(home.a), "point")
-    neuron = index(evidence["neuron"], len(q), "neuron")
-    if any(height <= 0 for height in home.cell(plain=True).heights(q).values()):
-        raise Refused("the point is not in the open cell of the input")
-    there = view.network.values({start: over_one(q)})
-    here = {i: view.values[i] for i in there}
-    if not all(_tells(layer, rule, here, there) for layer in layers):
-        raise Refused("a sign or a denominator makes the point tell nothing about the input")
-    own, other = (relevances(view.network, values, rule, start)[start][neuron] for values in (here, there))
-    if home.a[neuron] == 0 or own / home.a[neuron] == other / q[neuron]:
-        raise Refused("c is the same there")
-
-
-def _tells(layer: Layer, rule: Rule, here: dict[int, Any], there: dict[int, Any]) -> bool:
-    if _signs(here[layer.source]) != _signs(there[layer.source]):
-        return False
-    if rule.name in ("w2", "flat", "pinv", "alpha_beta"):
-        return True
-    if rule.name in ("lrp0", "epsilon"):
-        signs = _signs(there[layer.output])
-        return signs == _signs(here[layer.output]) and 0 not in signs
-    if rule.name == "zbox":
-        return False
-    a = fractions(there[layer.source])
-    return all(any(terms) is False or sum(terms) != 0 for terms in (_terms(row, rule, a) for row in layer.rows))
-
-
-def _terms(row: Any, rule: Rule, a: list[Fraction]) -> list[Fraction]:
-    """The terms of w.v, up to one factor."""
-    places, weights, _ = row
-    return [w * a[i] * factor for i, w, factor in zip(places, weights, _factors(weights, rule), strict=True)]
-
-
-def _factors(weights: list[int], rule: Rule) -> list[Fraction]:
-    """m, where v = a o m."""
-    more = {"x": Fraction(0), "zplus": Fraction(1), "gamma": (*rule.parameters, Fraction(0))[0]}[rule.name]
-    least = Fraction(0) if rule.name == "zplus" else Fraction(1)
-    return [least + more if w >= 0 else least for w in weights]
-
-
-def _divides_by_z(view: View, layer: Layer, rule: Rule) -> bool:
-    nodes = view.network.nodes
-    z, a = view.values[layer.output][0], view.values[layer.source][0]
-    bends = layer.output + 1 < len(nodes) and nodes[layer.output + 1].kind == "Relu"
-    if not bends and 0 in z:
-        return False
-    if rule.name == "lrp0":
-        return True
-    if rule.name not in ("x", "zplus", "gamma") or rule.name not in DIRECTIONS:
-        return False
-    for value, (places, weights, bias) in zip(z, layer.rows, strict=True):
-        if value > 0 or not bends:
-            factors = _factors(weights, rule)
-            own = {f for i, w, f in zip(places, weights, factors, strict=True) if w and (a[i] or not layer.source)}
-            if bias or len(own) != 1 or own == {Fraction(0)}:
-                return False
-    return True
-
-
-def _signs(value: Any) -> list[int]:
-    return [(entry > 0) - (entry < 0) for entry in value[0]]
-
-
 CLAIMS = {
     "c5": claim(_c5, of_a_rule=True),
     "c6": claim(_c6, of_a_rule=True),
     "nonpositive_bias": claim(_nonpositive_bias, of_a_rule=False),
     "conservation": claim(_conservation, of_a_rule=True),
-    "assumption_1": claim(_assumption_1, of_a_rule=True),
 }

@@ -6,9 +6,11 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from dtdsym.checker import rules
-from dtdsym.checker.cells import Gradient, closed, regular
-from dtdsym.checker.reading import Refused, index, items, keys, number, point, record, shown, text
+from dtdsym.checker.cells import cell_at, cell_of
+from dtdsym.checker.function import Gradient
+from dtdsym.checker.jump import jump
+from dtdsym.checker.reading import Refused, items, keys, number, point, record, shown, text
+from dtdsym.checker.regular import closed, regular
 from dtdsym.checker.subject import Home, View
 
 Point = tuple[Fraction, ...]
@@ -35,19 +37,9 @@ def check(line: dict[str, Any], view: View) -> str:
     if given:
         p: Point | None = point(line["point"], len(home.a), "point")
     else:
-        p = root_of(view, line["layer"], line["rule"], line["root"], line["neuron"])
+        p = view.root(line["layer"], line["rule"], line["root"], line["neuron"])
     check_place(home, p, name, evidence)
     return f"place {name}"
-
-
-def root_of(view: View, number: Any, label: Any, kind: Any, j: Any) -> Point | None:
-    """The root of a rule, derived again; None if there is none."""
-    layer = view.layer(number)
-    if kind not in ("relevance", "hinge"):
-        raise Refused(f"root {shown(kind)} is neither relevance nor hinge")
-    rule, relevance = view.relevance(label, layer.output)
-    neuron = index(j, len(layer.rows), "neuron")
-    return rules.root(layer, view.values, relevance[layer.output], rule, kind, neuron)
 
 
 def check_place(home: Home, p: Point | None, name: str, evidence: dict[str, Any]) -> None:
@@ -95,10 +87,10 @@ def _same_region(home: Home, p: Point, gradient: Gradient, evidence: dict[str, A
     leaves = record(evidence["leaves"], "leaves")
     keys(leaves, "t", "direction")
     t, way = number(leaves["t"], "leaves: t"), point(leaves["direction"], len(p), "leaves: direction")
-    if not 0 < t < 1 or home.function.cell_at(home.at(p, t), way).gradient == gradient:
+    if not 0 < t < 1 or cell_at(home.function, home.at(p, t), way).gradient == gradient:
         raise Refused("the segment does not leave the region there")
     _has_gradient(home, p, gradient, evidence)
-    _path(home, p, evidence)
+    follow(home, p, evidence["path"])
 
 
 def _boundary(home: Home, p: Point, gradient: Gradient, evidence: dict[str, Any]) -> None:
@@ -107,7 +99,7 @@ def _boundary(home: Home, p: Point, gradient: Gradient, evidence: dict[str, Any]
     if "segment" in evidence:
         _segment(home, p, gradient, evidence, ends=False)
     else:
-        _path(home, p, evidence)
+        follow(home, p, evidence["path"])
 
 
 def _elsewhere(home: Home, p: Point, gradient: Gradient, evidence: dict[str, Any]) -> None:
@@ -116,7 +108,7 @@ def _elsewhere(home: Home, p: Point, gradient: Gradient, evidence: dict[str, Any
     if evidence["from"] not in ("input", "point"):
         raise Refused("from: neither input nor point")
     listed = closed(home.function, evidence["cells"], "cells")
-    ends = home.cell().pattern, home.function.cell_at(p).pattern
+    ends = home.cell().pattern, cell_at(home.function, p).pattern
     start, other = ends if evidence["from"] == "input" else ends[::-1]
     if start not in listed:
         raise Refused("the list does not hold the cell that it is said to start from")
@@ -139,7 +131,7 @@ def _outside(home: Home, p: Point, gradient: Gradient, evidence: dict[str, Any])
     plain = home.function.plain_gradient(p)
     if plain is None and "point_cones" in evidence:
         listed = closed(home.function, evidence["point_cones"], "point_cones", p)
-        if home.function.cell_at(p).pattern not in listed:
+        if cell_at(home.function, p).pattern not in listed:
             raise Refused("the cones do not hold the cell at the point")
         if any(cone.gradient == gradient for cone in listed.values()):
             raise Refused("a cone at the point has the input's gradient")
@@ -155,13 +147,9 @@ def _has_gradient(home: Home, p: Point, gradient: Gradient, evidence: dict[str, 
 
 def _bends(home: Home, p: Point, evidence: dict[str, Any]) -> None:
     ways = [point(way, len(p), "bends") for way in items(evidence["bends"], "bends", 2)]
-    one, other = (home.function.cell_at(p, way).gradient for way in ways)
+    one, other = (cell_at(home.function, p, way).gradient for way in ways)
     if one == other:
         raise Refused("bends: both directions lead into cells of one gradient")
-
-
-def _path(home: Home, p: Point, evidence: dict[str, Any]) -> None:
-    follow(home, p, evidence["path"])
 
 
 def follow(home: Home, p: Point, path: Any) -> None:
@@ -173,10 +161,10 @@ def follow(home: Home, p: Point, path: Any) -> None:
         on = [i for i, height in heights.items() if height == 0]
         if min(heights.values(), default=1) < 0 or len(cell.walls(on)) != 1:
             raise Refused(f"path[{place}]: not on one wall of its cell, inside all others")
-        slope, beyond = cell.jump(*next(iter(cell.walls(on).items())))
+        slope, beyond = jump(cell, *next(iter(cell.walls(on).items())))
         if slope:
             raise Refused(f"path[{place}]: the gradient changes there")
-        cell = home.function.cell_of("".join("0+-"[sign] for sign in beyond))
+        cell = cell_of(home.function, "".join("0+-"[sign] for sign in beyond))
     if any(height < 0 for height in cell.heights(p).values()):
         raise Refused("path: the last cell's closure does not hold the point")
 
@@ -198,6 +186,9 @@ def _segment(home: Home, p: Point, gradient: Gradient, evidence: dict[str, Any],
     if cones:
         raise Refused("segment: cones at other t than are looked at")
     for place, (middle, sides) in enumerate(zip(middles, pairwise(stops), strict=True)):
-        cell = home.function.cell_at(home.at(p, middle))
+        cell = cell_at(home.function, home.at(p, middle))
         if any(height < 0 for t in sides for height in cell.heights(home.at(p, t)).values()):
             raise Refused(f"segment: there is another breakpoint beside stop {place}")
+
+
+CLAIMS = {"place": check}

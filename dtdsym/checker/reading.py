@@ -92,13 +92,6 @@ def text(value: Any, what: str) -> str:
     return value
 
 
-def flag(value: Any, what: str) -> bool:
-    """true or false."""
-    if not isinstance(value, bool):
-        raise Refused(f"{what} is neither true nor false")
-    return value
-
-
 def index(value: Any, size: int | None, what: str, least: int = 0) -> int:
     """An integer from `least`, below `size`."""
     if not isinstance(value, int) or isinstance(value, bool):

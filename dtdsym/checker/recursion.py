@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from dtdsym.checker.claims import claim
-from dtdsym.checker.network import Layer, fractions, over_one
+from dtdsym.checker.layers import Layer
+from dtdsym.checker.network import fractions, over_one
 from dtdsym.checker.reading import Refused, items, keys, point, record
 from dtdsym.checker.subject import View
 
@@ -32,7 +33,7 @@ def _c2(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
     nodes = view.network.nodes
     if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
         raise Refused("the network is no plain chain")
-    numbers = [layer.number for layer in view.layers.values() if layer.number is not None]
+    numbers = [layer.number for layer in view.layers.values() if layer.number]
     image: Vector | None = None
     for number, entry in zip(numbers, items(evidence["roots"], "roots", len(numbers)), strict=True):
         home = view.home(number)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.checker.cells import Cell, closed
+from dtdsym.checker.cells import Cell
 from dtdsym.checker.claims import claim
 from dtdsym.checker.place import HEAD, follow
 from dtdsym.checker.reading import Refused, index, items, keys, number, point, record, shown, text
+from dtdsym.checker.regular import closed
 from dtdsym.checker.subject import Home, View
 
 Form = list[Fraction]

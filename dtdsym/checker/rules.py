@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from dtdsym.checker.network import Layer, Network, Value, fractions
+from dtdsym.checker.layers import Layer, layers_of
+from dtdsym.checker.network import Network, Value, fractions
+from dtdsym.checker.pseudo_inverse import pseudo_inverse
 from dtdsym.checker.reading import Refused, shown
 
 Vector = Sequence[Fraction]
@@ -112,7 +113,7 @@ def parse(label: str) -> Rule:
 
 def relevances(network: Network, values: dict[int, Value], rule: Rule, lowest: int) -> dict[int, list[Fraction]]:
     """Node -> relevance, of a network with one output, from the last node down to `lowest`."""
-    layers, nodes = network.layers(), network.nodes
+    layers, nodes = layers_of(network), network.nodes
     found = {len(nodes) - 1: fractions(values[len(nodes) - 1])}
     for i in range(len(nodes) - 1, lowest, -1):
         if i not in found:
@@ -145,7 +146,7 @@ def relevances(network: Network, values: dict[int, Value], rule: Rule, lowest: i
 def _through(layer: Layer, values: dict[int, Value], relevance: Vector, rule: Rule, size: int) -> list[Fraction]:
     below = [ZERO] * size
     if rule.name == "pinv":
-        shift = _pinv_shift(layer, relevance, size)
+        shift = pseudo_inverse(layer, relevance, size)
         for places, weights, _ in layer.rows:
             for i, w in zip(places, weights, strict=True):
                 below[i] += Fraction(w, layer.scale) * shift[i]
@@ -175,7 +176,7 @@ def root(
     point = fractions(values[layer.source])
     share = fractions(values[layer.output]) if kind == "hinge" else relevance
     if rule.name == "pinv":
-        return tuple(x - y for x, y in zip(point, _pinv_shift(layer, share, len(point)), strict=True))
+        return tuple(x - y for x, y in zip(point, pseudo_inverse(layer, share, len(point)), strict=True))
     n = neuron(layer, values, relevance[j], j)
     moved = rule.shift(n, share[j])
     if moved is None:
@@ -183,49 +184,3 @@ def root(
     for i, step in zip(n.places, moved, strict=True):
         point[i] -= step
     return tuple(point)
-
-
-def _pinv_shift(layer: Layer, share: Vector, size: int) -> list[Fraction]:
-    """W^+ share: the shortest x that minimises |W x - share|; W = C F by rank, W^+ = F^T (F F^T)^-1 (C^T C)^-1 C^T."""
-    matrix = [[ZERO] * size for _ in layer.rows]
-    for row, (places, weights, _) in zip(matrix, layer.rows, strict=True):
-        for i, w in zip(places, weights, strict=True):
-            row[i] += Fraction(w, layer.scale)
-    reduced, pivots = _echelon(matrix)
-    if not pivots:
-        return [ZERO] * size
-    columns = [[row[p] for p in pivots] for row in matrix]
-    first = _solve(_gram(list(zip(*columns, strict=True))), [_dot(c, share) for c in zip(*columns, strict=True)])
-    second = _solve(_gram(reduced), first)
-    return [_dot(column, second) for column in zip(*reduced, strict=True)]
-
-
-def _dot(one: Any, other: Any) -> Fraction:
-    return sum((x * y for x, y in zip(one, other, strict=True)), ZERO)
-
-
-def _gram(rows: Sequence[Vector]) -> list[list[Fraction]]:
-    return [[_dot(one, other) for other in rows] for one in rows]
-
-
-def _echelon(matrix: Sequence[Vector]) -> tuple[list[list[Fraction]], list[int]]:
-    """The rows of the reduced echelon form that are not 0, and their pivots."""
-    rows = [list(row) for row in matrix]
-    pivots: list[int] = []
-    for column in range(len(rows[0])):
-        done = len(pivots)
-        chosen = next((k for k in range(done, len(rows)) if rows[k][column]), None)
-        if chosen is None:
-            continue
-        rows[done], rows[chosen] = rows[chosen], rows[done]
-        rows[done] = [x / rows[done][column] for x in rows[done]]
-        for k, row in enumerate(rows):
-            if k != done and row[column]:
-                rows[k] = [x - row[column] * y for x, y in zip(row, rows[done], strict=True)]
-        pivots.append(column)
-    return rows[: len(pivots)], pivots
-
-
-def _solve(matrix: Sequence[Vector], right: Vector) -> list[Fraction]:
-    reduced, _ = _echelon([[*row, entry] for row, entry in zip(matrix, right, strict=True)])
-    return [row[-1] for row in reduced]

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.checker.cells import Cell, Function, Gradient, fused, regular
-from dtdsym.checker.network import Layer, Network, Value, fractions, over_one
+from dtdsym.checker.cells import Cell, cell_at
+from dtdsym.checker.function import Function, Gradient, fused
+from dtdsym.checker.layers import Layer, cut, layers_of
+from dtdsym.checker.network import Network, Value, fractions, over_one
 from dtdsym.checker.reading import Refused, index, keys, point, shown, text
-from dtdsym.checker.rules import Rule, parse, relevances
+from dtdsym.checker.regular import regular
+from dtdsym.checker.rules import Rule, parse, relevances, root
 
 
 @dataclass(eq=False)
@@ -26,7 +29,7 @@ class Subject:
         """What belongs to one logit."""
         number = index(logit, self.network.nodes[-1].size, "logit")
         if number not in self._views:
-            self._views[number] = View(self.network.cut(number), self.x)
+            self._views[number] = View(cut(self.network, number), self.x)
         return self._views[number]
 
 
@@ -48,7 +51,7 @@ class View:
     def __init__(self, network: Network, x: tuple[Fraction, ...]) -> None:
         self.network = network
         self.values: dict[int, Value] = network.values({0: over_one(x)})
-        self.layers = network.layers()
+        self.layers = layers_of(network)
         self._relevances: dict[tuple[str, int], dict[int, list[Fraction]]] = {}
         self._homes: dict[int, Home] = {}
 
@@ -59,7 +62,7 @@ class View:
 
     def layer(self, number: Any) -> Layer:
         """Layer l."""
-        found = {layer.number: layer for layer in self.layers.values() if layer.number is not None}
+        found = {layer.number: layer for layer in self.layers.values() if layer.number}
         return found[index(number, len(found) + 1, "layer", 1)]
 
     def relevance(self, label: Any, lowest: int) -> tuple[Rule, dict[int, list[Fraction]]]:
@@ -69,6 +72,15 @@ class View:
         if key not in self._relevances:
             self._relevances[key] = relevances(self.network, self.values, rule, lowest)
         return rule, self._relevances[key]
+
+    def root(self, number: Any, label: Any, kind: Any, j: Any) -> tuple[Fraction, ...] | None:
+        """The root of a rule, derived again; None if there is none."""
+        layer = self.layer(number)
+        if kind not in ("relevance", "hinge"):
+            raise Refused(f"root {shown(kind)} is neither relevance nor hinge")
+        rule, relevance = self.relevance(label, layer.output)
+        neuron = index(j, len(layer.rows), "neuron")
+        return root(layer, self.values, relevance[layer.output], rule, kind, neuron)
 
     def home(self, number: Any) -> Home:
         """F_l around a_l."""
@@ -105,7 +117,7 @@ class Home:
     def cell(self, *, plain: bool = False) -> Cell:
         """The cell at a_l, of the fused function or of F_l itself."""
         if plain not in self._cells:
-            self._cells[plain] = (self.plain if plain else self.function).cell_at(self.a)
+            self._cells[plain] = cell_at(self.plain if plain else self.function, self.a)
         return self._cells[plain]
 
     def at(self, p: tuple[Fraction, ...], t: Fraction) -> tuple[Fraction, ...]:

@@ -256,8 +256,8 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     if found.certificates is not None:
         made = found.certificates
         without = f"; {made.without:,} roots without one, within the budget" if made.without else ""
-        told = f"{made.written:,} in {made.file}{without}; a stranger checks them: python -m dtdsym.checker {made.file}"
-        yield "certificates", told
+        yield "certificates", f"{made.written:,} in {made.file}{without}; a stranger checks them:"
+        yield "", f"python -m dtdsym.checker {made.file} --expect {made.network}"
     yield "time", f"{found.seconds:.2f} s"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.lines import input_line, point, written
 from dtdsym.certificate.nearest import nearest_line
+from dtdsym.certificate.network import network_hash
 from dtdsym.errors import BudgetSpent, NoRoot
 from dtdsym.geometry.placement import PLACES, place_in
 from dtdsym.network.network import Network
@@ -49,7 +50,7 @@ class Certificates:
     ) -> None:
         """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
         decided."""
-        head = {"network": self.network.sha256, "input": exactly.hash, "logit": logit, "layer": layer}
+        head = {"network": network_hash(self.network), "input": exactly.hash, "logit": logit, "layer": layer}
         known = rederived(rule)
         for neuron, place in enumerate(places.tolist()):
             name = PLACES[place]

@@ -97,9 +97,11 @@ class ApartRow:
 
 @dataclass
 class CertificateCounts:
-    """Claims written to a certificate file; `without`: decided roots whose evidence cost more than the budget."""
+    """Claims written to a certificate file; `without`: decided roots whose evidence cost more than the budget. network:
+    the hash by which they name it, which a checker is to expect."""
 
     file: str
+    network: str
     written: int = 0
     without: int = 0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import text
 from dtdsym.certificate.file import CertificateFile
+from dtdsym.certificate.network import network_hash
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.relevance.nearest_root import Nearest
@@ -102,7 +103,7 @@ def conduct(
         found.apart = [ApartRow(rule, Apart()) for rule in settings.rules]
     done = 0
     if certificates is not None:
-        found.certificates = CertificateCounts(certificates)
+        found.certificates = CertificateCounts(certificates, network_hash(network))
     for chunk, data in _finished(job, executor, journal, certificates):
         if found.certificates is not None:
             found.certificates.merge(data)

@@ -12,7 +12,8 @@ from certified import certificates, said
 from networks import EVIDENCE, SEPARATIONS
 
 from dtdsym.__main__ import main as dtdsym_command
-from dtdsym.checker.__main__ import main
+from dtdsym.checker import __main__ as command
+from dtdsym.checker.__main__ import CLAIMS, main
 from dtdsym.checker.reading import DEEPEST
 
 
@@ -91,6 +92,80 @@ def test_another_input_than_was_asked_about_is_refused(tmp_path, lines, capsys):
     assert "this is not an input that was asked about" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("claims", [0, 1])
+def test_an_input_that_was_asked_about_but_that_no_claim_is_about_is_refused_by_name(
+    tmp_path, lines, capsys, jobs, claims
+):
+    """Nothing is wrong with the file, but it does not speak of all that was asked."""
+    path = tmp_path / "c.jsonl"
+    path.write_text("".join(lines[: 2 + claims]))
+    own, missing = json.loads(lines[1])["input"], "1" * 64
+    asked = [str(path), "--jobs", jobs, "--expect-input", own]
+    assert main(asked) == 1 - claims
+    capsys.readouterr()
+    assert main([*asked, "--expect-input", missing]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[-2] == f"refused: no claim is about input '{missing}', which was asked about"
+    assert out[-1] == f"{claims} accepted, {2 - claims} refused"
+
+
+def test_a_network_that_was_asked_about_but_that_no_claim_is_about_is_refused_by_name(tmp_path, lines, capsys):
+    path = tmp_path / "c.jsonl"
+    path.write_text("".join(lines[:3]))
+    asked = [str(path), "--expect", json.loads(lines[0])["network"]]
+    assert main(asked) == 0
+    assert main([*asked, "--expect", "1" * 64]) == 1
+    assert f"refused: no claim is about network '{'1' * 64}', which was asked about" in capsys.readouterr().out
+
+
+def test_what_was_asked_about_may_stand_in_any_of_the_files(tmp_path, capsys):
+    examples = [*SEPARATIONS.values()][:2]
+    files, asked = [], []
+    for number, example in enumerate(examples):
+        found = certificates(example.network, example.x, points=[example.other])
+        files.append(str(tmp_path / f"{number}.jsonl"))
+        (tmp_path / f"{number}.jsonl").write_text("".join(found))
+        asked += ["--expect", json.loads(found[0])["network"], "--expect-input", json.loads(found[1])["input"]]
+    assert main([*files, *asked]) == 0
+    assert main([files[0], *asked]) == 1
+
+
+UNEXPECTED = [
+    RecursionError("too deep"),
+    MemoryError(),
+    OverflowError("too large"),
+    ZeroDivisionError("by 0"),
+    KeyError("x\n"),
+]
+
+
+@pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
+def test_an_error_that_nobody_expected_refuses_its_line_alone(lines, monkeypatch, error):
+    check, seen = CLAIMS["place"], []
+
+    def fail_once(*given):
+        seen.append(given)
+        if len(seen) == 1:
+            raise error
+        return check(*given)
+
+    monkeypatch.setitem(CLAIMS, "place", fail_once)
+    (_, good, told), (_, next_good, _) = said(lines[:4])
+    assert not good
+    assert next_good
+    assert told.startswith(f"line 3: refused: it cannot be checked: {type(error).__name__}")
+    assert told.isprintable()
+
+
+def test_an_error_that_nobody_expected_leaves_no_network_behind(lines, monkeypatch):
+    monkeypatch.setattr(command, "read_network", lambda _: 1 // 0)
+    answers = said(lines[:3])
+    assert [good for _, good, _ in answers] == [False, False, False]
+    assert "ZeroDivisionError" in answers[0][2]
+    assert "no network stands above it, or that was refused" in answers[1][2]
+
+
 def test_a_file_without_a_claim_is_not_accepted(tmp_path, lines):
     path = tmp_path / "c.jsonl"
     path.write_text("".join(lines[:2]))
@@ -115,7 +190,7 @@ def test_what_cannot_be_read_ends_with_status_2(tmp_path, capsys, content):
     assert "cannot be read" in capsys.readouterr().err
 
 
-NETWORK = '{"format": "dtdsym-certificates/%s", "network": "", "fold": true, "nodes": [%s]}'
+NETWORK = '{"format": "dtdsym-certificates/%s", "network": "", "nodes": [%s]}'
 HOSTILE = {
     '{"claim": "place", "claim": "place"}': "key 'claim' stands twice",
     "[" * 100_000: "nested deeper",
@@ -129,10 +204,10 @@ HOSTILE = {
     "": "no JSON",
     "\xff\xfe": "no JSON",
     '{"a": "\\ud800"}': "no network stands above it",
-    NETWORK % (2, ""): "is unknown",
-    NETWORK % (1, ""): "without a layer",
-    NETWORK % (1, '{"node": "Eval"}'): "no other, is the Input",
-    NETWORK % (1, '{"node": "Input", "size": 99999999999}'): "are more than",
+    NETWORK % (3, ""): "is unknown",
+    NETWORK % (2, ""): "without a layer",
+    NETWORK % (2, '{"node": "Eval"}'): "no other, is the Input",
+    NETWORK % (2, '{"node": "Input", "size": 99999999999}'): "takes from 1 to",
     '{"claim": "place"}': "no network stands above it",
 }
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dtdsym.checker.__main__ import Checker, answers, read_lines
+from dtdsym.checker.__main__ import Checker, read_lines
 from dtdsym.checker.reading import Refused, number
 
 VALID = Path(__file__).parent.parent / "certificates" / "valid"
@@ -20,7 +20,7 @@ LINES = (VALID / "outside_by_cells.jsonl").read_bytes().splitlines(keepends=True
 
 
 def answered(lines):
-    return list(answers(read_lines(io.BytesIO(b"".join(lines))), Checker([], [])))
+    return list(Checker().answers(read_lines(io.BytesIO(b"".join(lines)))))
 
 
 MANY = 200_000
@@ -134,8 +134,8 @@ def test_long_number_is_read_whatever_the_interpreter_limits():
 def test_nodes_that_double_are_refused_before_they_are_held():
     """Twenty nodes of a million entries each, from a file of two kilobytes."""
     nodes = [{"node": "Input", "size": 1}, *({"node": "Concat", "sources": [k, k]} for k in range(20))]
-    nodes += [{"node": "Relu", "source": 20}] * 20
-    line = {"format": "dtdsym-certificates/1", "network": "0" * 64, "fold": True, "nodes": nodes}
+    nodes += [{"node": "Relu", "sources": [20]}] * 20
+    line = {"format": "dtdsym-certificates/2", "network": "0" * 64, "nodes": nodes}
     ((_, good, told),) = answered([json.dumps(line).encode() + b"\n"])
     assert not good
     assert "all nodes: " in told

@@ -13,6 +13,7 @@ import pytest
 from networks import SEPARATIONS, sequential
 
 import dtdsym
+from dtdsym.certificate.network import network_hash
 from dtdsym.geometry.budget import Budget
 from dtdsym.survey import run
 
@@ -41,8 +42,8 @@ def certified(network, inputs, path, **asked) -> tuple[list[dict], Any]:
 
 def test_there_is_one_line_for_every_decided_root(network, inputs, tmp_path):
     found, report = certified(network, inputs, tmp_path / "c.jsonl")
-    assert found[0]["format"] == "dtdsym-certificates/1"
-    assert found[0]["network"] == network.sha256
+    assert found[0]["format"] == "dtdsym-certificates/2"
+    assert found[0]["network"] == network_hash(network) == report.certificates.network
     claims = [line for line in found if "claim" in line]
     counted = Counter((line["rule"], line["layer"], line["place"]) for line in claims)
     for row in report.rows:

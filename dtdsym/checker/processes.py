@@ -1,0 +1,66 @@
+"""The same answers from several processes: each gets the network's line, and an input's lines as a whole."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dtdsym.checker.__main__ import Answer, Checker
+
+BLOCK = 500  # lines
+Line = tuple[int, str]
+Part = tuple[Line | None, bool, list[Line]]
+"""(the network's line, whether it is to be spoken of, the lines below it)"""
+
+
+def in_parallel(lines: Iterator[Line], checker: Checker, jobs: int) -> Iterator[Answer]:
+    """What `checker.answers` would say, in order; each process has its own copy of the checker."""
+    with ProcessPoolExecutor(jobs) as pool:
+        parts = _parts(lines)
+        waiting: deque[Future[tuple[list[Answer], set[str]]]] = deque()
+        while True:
+            waiting.extend(pool.submit(_on_worker, part, checker) for part in islice(parts, 4 * jobs - len(waiting)))
+            if not waiting:
+                return
+            answers, met = waiting.popleft().result()
+            checker.met |= met
+            yield from answers
+
+
+def _parts(lines: Iterator[Line]) -> Iterator[Part]:
+    """Cut before an input's line."""
+    network: Line | None = None
+    new = False
+    block: list[Line] = []
+    for number, content in lines:
+        head = '"claim"' not in content
+        starts = head and '"nodes"' in content
+        if starts or (head and len(block) >= BLOCK):
+            if block or new:
+                yield network, new, block
+            new, block = starts, []
+        if starts:
+            network = number, content
+        else:
+            block.append((number, content))
+    if block or new:
+        yield network, new, block
+
+
+_KEPT: dict[Line | None, Checker] = {}
+
+
+def _on_worker(part: Part, fresh: Checker) -> tuple[list[Answer], set[str]]:
+    head, new, block = part
+    said: list[Answer] = []
+    if new or head not in _KEPT:
+        _KEPT.clear()
+        _KEPT[head] = fresh
+        said = [] if head is None else list(fresh.answers([head]))
+    checker = _KEPT[head]
+    checker.subject = None
+    return [*(said if new else []), *checker.answers(block)], checker.met
