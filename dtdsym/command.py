@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +56,21 @@ def whole_number(text: str, option: str, word: str) -> int | str:
         return int(text)
     except ValueError as err:
         raise InputError(f"{option} {text!r}: give a whole number, or {word}") from err
+
+
+def check_apart(inputs: Mapping[str, str | None], outputs: Mapping[str, str | None]) -> None:
+    """Raises InputError where a file that is written is also read, or written twice. Keys: the options' names."""
+    seen: dict[Path, str] = {}
+    for own, files in ((False, inputs), (True, outputs)):
+        for name, path in files.items():
+            if path is None or path == "-":
+                continue
+            place = Path(path).resolve()
+            if own and place in seen:
+                raise InputError(
+                    f"{path}: given for {seen[place]} and for {name}, which would overwrite it; name another"
+                )
+            seen[place] = name
 
 
 def check_writable(path: str | None) -> None:

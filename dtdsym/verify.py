@@ -15,6 +15,7 @@ from rich.console import Console
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.command import (
     UNDECIDED,
+    check_apart,
     check_writable,
     command_line,
     ended,
@@ -132,6 +133,17 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> Report:
     if options.ledger < 0:
         raise InputError(f"--ledger {options.ledger}: give 0 or more")
+    check_apart(
+        {"NET": options.network, "--input": options.input, "--target": options.target, "--compare": options.compare},
+        {
+            "--json": options.json,
+            "--certificates": options.certificates,
+            "--resume": options.resume,
+            "--heatmap": options.heatmap,
+        },
+    )
+    if options.certificates == "-":
+        raise InputError("--certificates -: standard output is the report's; name a file")
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
     asked = _asked(options, network)

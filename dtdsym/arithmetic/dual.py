@@ -20,7 +20,7 @@ import numpy as np
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fraction
 from dtdsym.arithmetic.windows import Windows
-from dtdsym.errors import OnHinge
+from dtdsym.errors import InputError, OnHinge
 
 _NO_BIAS: Kept[np.ndarray] = Kept()
 
@@ -123,6 +123,19 @@ class Dual:
 
     def __rtruediv__(self, other: Any) -> Dual:
         return DUAL.lift(other) / self
+
+    def __pow__(self, exponent: int) -> Dual:
+        """To a whole power from 0."""
+        if not isinstance(exponent, int) or exponent < 0:
+            raise InputError(f"a power of {exponent!r}; only whole powers from 0 are exact")
+        power = self * 0 + 1
+        for _ in range(exponent):
+            power = power * self
+        return power
+
+    def __abs__(self) -> Dual:
+        """Raises OnHinge at 0, where it has no derivative."""
+        return DUAL.maximum(self, -self)
 
     def __gt__(self, other: Any) -> np.ndarray:
         return (self - other).sign() > 0

@@ -28,7 +28,8 @@ def rederived(rule: object) -> TypeGuard[Rule]:
 
 
 def claim_line(question: Question, verdict: Verdict) -> dict[str, Any] | None:
-    """The line of a verdict; None where it is undecided, or speaks of a rule that checkers do not know.
+    """The line of a verdict; None where it is undecided, speaks of a rule that checkers do not know, or counts roots of
+    which some are undecided.
 
     Raises BudgetSpent where the evidence costs more than the question's budget."""
     of_a_rule = verdict.claim in OF_A_RULE
@@ -42,6 +43,8 @@ def claim_line(question: Question, verdict: Verdict) -> dict[str, Any] | None:
         "layer": question.layer,
     }
     asked = {"rule": question.rule.label, "root": question.root} if of_a_rule else {}
+    if verdict.claim == "c6" and any(one.name == "undecided" for one in verdict.grounds):
+        return None
     evidence = _KINDS[verdict.claim](question, verdict)
     return {**head, **asked, "verdict": verdict.name, "evidence": evidence}
 

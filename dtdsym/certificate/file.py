@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dtdsym.certificate.lines import written
 from dtdsym.certificate.network import network_line
+from dtdsym.errors import InputError
 from dtdsym.network.network import Network
 
 
@@ -21,6 +22,11 @@ class CertificateFile:
         if whole is None:
             self.path.write_bytes(b"")
             self.add(written(network_line(network)))
+        elif not self.path.exists() or self.path.stat().st_size < whole:
+            raise InputError(
+                f"{self.path}: does not hold the {whole:,} bytes that the resumed run wrote; give --certificates the "
+                "file that the run began with, or --resume a new one"
+            )
         else:
             os.truncate(self.path, whole)
 

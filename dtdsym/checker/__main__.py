@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dtdsym.checker", description=__doc__)
     parser.add_argument("files", metavar="FILE", nargs="+", help=".jsonl or .jsonl.gz; - is standard input")
-    many: dict[str, Any] = {"metavar": "HASH", "action": "append", "default": []}
+    many: dict[str, Any] = {"metavar": "HASH", "action": "append", "default": [], "type": str.lower}
     parser.add_argument("--expect", **many, help="the network that was asked about")
     parser.add_argument("--expect-input", **many, help="an input that was asked about")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes (1)")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from dtdsym.checker.claims import claim
+from dtdsym.checker.network import Node
 from dtdsym.checker.reading import Refused, index, items, keys, number, record
 from dtdsym.checker.subject import View
 
@@ -26,6 +28,7 @@ def _c4(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
     if verdict != "proved" or not relus or len(relus) > HIGHEST:
         raise Refused("enclosures prove that derivatives are not zero, of up to 40 layers that bend")
     stated = items(evidence["derivatives"], "derivatives", len(relus))
+    live = _live(nodes)
     values: list[Interval] = [(Fraction(x, view.values[0][1]),) * 2 for x in view.values[0][0]]
     order = 0
     for i, node in enumerate(nodes[1:], start=1):
@@ -40,6 +43,8 @@ def _c4(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
             if index(entry[name], None, f"{what}: {name}") != order:
                 raise Refused(f"{what}: {name} is not {order}")
         neuron = index(entry["neuron"], nodes[i].size, f"{what}: neuron")
+        if neuron not in live[i]:
+            raise Refused(f"{what}: no path of non-zero weights leads from an input through this neuron to the logit")
         low, high = number(entry["low"], f"{what}: low"), number(entry["high"], f"{what}: high")
         own = derivative(values[neuron], order)
         if not low <= own[0] or not own[1] <= high:
@@ -47,6 +52,26 @@ def _c4(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
         if not (low > 0 or high < 0):
             raise Refused(f"{what}: the bounds do not exclude zero")
         values = [softplus(z) for z in values]
+
+
+def _live(nodes: Sequence[Node]) -> dict[int, set[int]]:
+    """Node of a chain -> its entries that lie on a path of non-zero weights from an input to the output."""
+    reached = {0: set(range(nodes[0].size))}
+    for i, node in enumerate(nodes[1:], start=1):
+        before = reached[i - 1]
+        reached[i] = before
+        if node.kind == "Linear":
+            pairs = enumerate(node.rows)
+            reached[i] = {j for j, (at, ws, _) in pairs if any(w and k in before for k, w in zip(at, ws, strict=True))}
+    last = len(nodes) - 1
+    found = {last: reached[last]}
+    for i in range(last, 0, -1):
+        after = found[i]
+        if nodes[i].kind == "Linear":
+            rows = [nodes[i].rows[j] for j in after]
+            after = {k for at, ws, _ in rows for k, w in zip(at, ws, strict=True) if w}
+        found[i - 1] = after & reached[i - 1]
+    return found
 
 
 def _outward(low: Fraction, high: Fraction) -> Interval:

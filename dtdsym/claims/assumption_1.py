@@ -54,7 +54,8 @@ def decide(question: Question) -> Verdict:
         tried += 1
         neuron, before, after = _differing(question, a, point)
         if neuron is not None:
-            reason = f"c_{neuron} is {_short(before)} there and {_short(after)} at another point of the same cell."
+            change = _short(after - before)
+            reason = f"c_{neuron} is {_short(before)} there, and differs by {change} at another point of the same cell."
             witness = {"neuron": neuron, "point": [text(entry) for entry in fractions(point)]}
             return Refuted("assumption_1", statement, reason, True, witness, (neuron, point))
     if not any(question.home.gradient) and question.slice(a) == 0:

@@ -19,6 +19,7 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fractions, text
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.errors import OnHinge
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.within import Contained, Escapes, within
 from dtdsym.network.layers import Relu
@@ -38,9 +39,13 @@ def decide(question: Question) -> Verdict:
         reason = "It speaks of inner layers of plain chains of layers and ReLUs."
         return Undecided("c1", statement, reason)
     home, meter = question.home, question.budget.start()
-    above = region_above(question)
+    on_hinge = Undecided("c1", statement, "It is decided off hinges, and the input sits on one.")
+    try:
+        above = region_above(question)
+    except OnHinge:
+        return on_hinge
     if home.x_on_hinge or above.x_on_hinge:
-        return Undecided("c1", statement, "It is decided off hinges, and the input sits on one.")
+        return on_hinge
     contained: list[tuple[int, Contained, list[Any]]] = []
     for neuron, rows, scales in regions(question, above.gradient):
         found = within(home, rows, meter)

@@ -29,16 +29,18 @@ def decide(question: Question) -> Verdict:
         "equal_output": sum(_value(question, one) == output for one in found if one.place is not None),
         "no_root": sum(one.name == "no_root" for one in found),
     }
-    statement = f"Some root of {question.rule.label} at layer {question.layer} has another gradient than the input."
+    which = f"{question.rule.label} at layer {question.layer}"
+    statement = f"Some root of {which} has another gradient than the input, or does not exist."
     left = sum(one.name == "undecided" for one in found)
     reason = (
         f"Of {len(found)} roots {rows['equal_gradient']} have the input's gradient and {rows['equal_output']} its "
         f"output; {rows['no_root']} do not exist."
     )
-    if left:
-        return Undecided("c6", statement, f"{reason} {left} are undecided within the budget.", witness=rows)
-    if rows["equal_gradient"] < len(found):
+    reason += f" {left} are undecided within the budget." if left else ""
+    if rows["equal_gradient"] + left < len(found):
         return Proved("c6", statement, reason, True, rows, found)
+    if left:
+        return Undecided("c6", statement, reason, witness=rows)
     return Refuted("c6", statement, reason, witness=rows, grounds=found)
 
 

@@ -23,7 +23,7 @@ CLAIMS: Mapping[str, str] = {
     "c3": "admissible roots make Definition 3 yield exactly the target",
     "c4": "full recursion on the softplus twin needs derivatives up to the order of its depth",
     "c5": "train-free roots leave the linear region of their layer's input",
-    "c6": "some train-free root has another gradient than the input (Table 1)",
+    "c6": "some train-free root has another gradient than the input, or does not exist (Table 1)",
     "admissible_root": "the closed linear region holds an exact root",
     "nonpositive_bias": "the origin is not in the linear region of the input",
     "assumption_1": "every c_j in R_j = a_j c_j is locally constant",

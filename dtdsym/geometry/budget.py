@@ -17,8 +17,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in (("seconds", self.seconds), ("cells", self.cells)):
-            if value is not None and not value > 0:
-                raise InputError(f"budget of {value} {name}; give a number above 0")
+            if value is not None and (not isinstance(value, int | float) or not value > 0):
+                raise InputError(f"budget of {value!r} {name}; give a number above 0")
 
     def start(self) -> Meter:
         """A meter that begins to run now."""
@@ -35,11 +35,11 @@ class Meter:
         """Raises BudgetSpent once the time is up."""
         seconds = self.budget.seconds
         if seconds is not None and time.monotonic() - self.started > seconds:
-            raise BudgetSpent(f"undecided: the budget of {seconds} seconds ran out after {self.cells} cells")
+            raise BudgetSpent(f"the budget of {seconds} seconds ran out after {self.cells} cells")
 
     def enter_cell(self) -> None:
         """Count one more cell; raises BudgetSpent if that is one too many, or the time is up."""
         self.cells += 1
         if self.budget.cells is not None and self.cells > self.budget.cells:
-            raise BudgetSpent(f"undecided: the budget of {self.budget.cells} cells ran out")
+            raise BudgetSpent(f"the budget of {self.budget.cells} cells ran out")
         self.tick()

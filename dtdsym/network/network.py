@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -151,20 +151,21 @@ class Network:
 
     def layer(self, number: int) -> Layer:
         """Layer l (from 1). Raises InputError if there is none."""
-        if not 1 <= number <= len(self.layers):
-            raise InputError(f"layer {number} does not exist; the network has layers 1 to {len(self.layers)}")
+        if not isinstance(number, int | np.integer) or not 1 <= number <= len(self.layers):
+            raise InputError(f"layer {number!r} does not exist; the network has layers 1 to {len(self.layers)}")
         return self.layers[number - 1]
 
-    def __call__(self, x: Sequence[Any]) -> tuple[Fraction, ...]:
-        """Exact output at x (in,): floats are read exactly, nothing is rounded."""
-        value = vector(x, size=self.sizes[0], name="x")
+    def __call__(self, x: Any) -> tuple[Fraction, ...]:
+        """Exact output at x, (in,) or in the input's shape: floats are read exactly, nothing is rounded."""
+        shaped = tuple(getattr(x, "shape", ())) == self.input_shape and len(self.input_shape) > 1
+        value = vector(x.reshape(-1) if shaped else x, size=self.sizes[0], name="x")
         return fractions(evaluate(self, RATIONAL, {0: value})[len(self.nodes) - 1])
 
     def logit(self, index: int) -> Network:
         """The same network cut to one output: the last linear layer keeps row `index` only, a final ReLU stays."""
         outputs = self.sizes[-1]
-        if not 0 <= index < outputs:
-            raise InputError(f"logit {index} does not exist; the network has outputs 0 to {outputs - 1}")
+        if not isinstance(index, int | np.integer) or not 0 <= index < outputs:
+            raise InputError(f"logit {index!r} does not exist; the network has outputs 0 to {outputs - 1}")
         if outputs == 1:
             return self
         if index not in self._logits:

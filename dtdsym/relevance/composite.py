@@ -108,8 +108,10 @@ def parse(text: str | Rule | Composite) -> Rule | Composite:
     """A rule, NAME[:PARAMETER[:PARAMETER]]; a composite, SELECTOR=RULE,...; or a preset with its parameters.
 
     Raises RuleError for what is none of these."""
-    if not isinstance(text, str):
+    if isinstance(text, Rule | Composite):
         return text
+    if not isinstance(text, str):
+        raise RuleError(f"rule {text!r:.70}: expected a name such as zplus or gamma:1")
     name, *numbers = text.split(":")
     if name in PRESETS and "=" not in text:
         wanted = PRESETS[name].count("{")

@@ -23,6 +23,7 @@ from dtdsym.relevance.forging import spread
 from dtdsym.relevance.neighbourhood import Neighbourhood, near, power_above, power_below, size_of
 from dtdsym.relevance.root_functions import AffineRoot, Vector, moved_by
 
+HALVINGS = 64
 Roots = AffineRoot | tuple[AffineRoot, ...]
 
 
@@ -59,10 +60,16 @@ def conserving_roots(here: Neighbourhood, target: Vector) -> tuple[Roots, ...]:
     one non-zero column.
 
     A root must not be its own input: offsets are halved until none of the points that the recursion asks is met."""
-    share = Fraction(1)
-    while not _move(here, roots := _with_offsets(here, target, share)):
-        share /= 2
-    return roots
+    if here.output == 0 and not here.gradients[0].any():
+        raise Unreachable(
+            "conserving: the logit is 0 on the whole linear region, so at the roots of the first layer no relevance is "
+            "left that a root of the second could take away"
+        )
+    for halvings in range(HALVINGS):
+        roots = _with_offsets(here, target, Fraction(1, 2**halvings))
+        if _move(here, roots):
+            return roots
+    raise Unreachable(f"conserving: some root of this construction equals its input, whatever the offset ({HALVINGS})")
 
 
 def _move(here: Neighbourhood, roots: tuple[Roots, ...]) -> bool:

@@ -39,6 +39,17 @@ class Definition3:
         """n."""
         return len(self.layers)
 
+    def counting(self, number: int) -> np.ndarray:
+        """Which neurons of layer l (size,) relevance can pass through: of the last layer the logit alone."""
+        size = self.layers[number - 1].size
+        return np.arange(size) == self.logit if number == self.depth else np.ones(size, dtype=bool)
+
+    def output(self, number: int, a: Dual) -> Dual:
+        """f_l (..., d_{l+1}) at a (..., d_l), zero for neurons that do not count."""
+        layer = self.layers[number - 1]
+        z = layer.preactivation(DUAL, a) * self.counting(number)
+        return DUAL.relu(z) if layer.rectified else z
+
     def relevance(self, number: int, a: Dual) -> Dual:
         """R^l (..., d_l) at a (..., d_l), with l = number from 1 to n + 1."""
         if number > self.depth:
@@ -54,7 +65,7 @@ class Definition3:
     def roots_at(self, number: int, a: Dual) -> Dual:
         """The different roots (..., D, d_l) of layer l at a (..., d_l)."""
         layer = self.layers[number - 1]
-        found = self.roots[number - 1].at(DUAL, layer, a, lambda: self.relevance(number + 1, layer(DUAL, a)))
+        found = self.roots[number - 1].at(DUAL, layer, a, lambda: self.relevance(number + 1, self.output(number, a)))
         if found.shape[-1] != layer.width:
             raise ShapeMismatch(
                 f"layer {number}: a root has {found.shape[-1]} coordinates; the layer's input {layer.width}"
@@ -66,8 +77,8 @@ class Definition3:
         if self.frozen:
             return self.upper(number, roots)
         noted = len(self.signs or ())
-        layer = self.layers[number - 1]
-        if not layer.rectified or layer.preactivation(DUAL, roots).real.all():
+        layer, counting = self.layers[number - 1], self.counting(number)
+        if not layer.rectified or layer.preactivation(DUAL, roots).real[..., counting].all():
             try:
                 return self.upper(number, roots)
             except OnHinge:
@@ -77,13 +88,14 @@ class Definition3:
 
     def upper(self, number: int, points: Dual) -> tuple[Dual, np.ndarray]:
         """dR^{l+1}_j/da_{l+1,k} at f_l(point), (..., k, j), and f_l's active neurons (..., k)."""
-        layer = self.layers[number - 1]
-        z = layer.preactivation(DUAL, points)
+        layer, counting = self.layers[number - 1], self.counting(number)
+        z = layer.preactivation(DUAL, points) * counting
         mask = np.ones(z.shape, dtype=bool)
         if layer.rectified:
-            signs = np.asarray(z.real > 0, dtype=np.int8) if self.frozen else _signs(z, layer)
+            signs = np.asarray(z.real > 0, dtype=np.int8) if self.frozen else _signs(z, layer, counting)
             if self.signs is not None:
-                self.signs.append(signs * np.where(np.asarray(z.real == 0, dtype=bool), 2, 1))
+                noted = signs * np.where(np.asarray(z.real == 0, dtype=bool), 2, 1)
+                self.signs.append(noted[..., counting])
             mask = signs > 0
         unit = DUAL.lift(np.eye(layer.size))
         if number == self.depth:
@@ -98,12 +110,12 @@ class Definition3:
         return self.layers[number - 1].pull(DUAL, (rows * mask[..., None]).swapaxes(-1, -2))
 
 
-def _signs(z: Dual, layer: PlainLayer) -> np.ndarray:
+def _signs(z: Dual, layer: PlainLayer, counting: np.ndarray) -> np.ndarray:
     try:
         signs = z.sign()
     except OnHinge as err:
         raise _on_hinge(layer) from err
-    if bool(((signs == 0) & layer.weighted).any()):
+    if bool(((signs == 0) & layer.weighted & counting).any()):
         raise _on_hinge(layer)
     return signs
 
@@ -126,8 +138,9 @@ def forward(layers: Sequence[PlainLayer], point: np.ndarray) -> list[np.ndarray]
 def functions(network: Network, roots: Sequence[Any], logit: int, *, frozen: bool = False) -> Definition3:
     """R^1, ..., R^{n+1} as functions. Raises UnsupportedLayer, InputError, ShapeMismatch."""
     layers = plain_layers(network)
-    if not 0 <= logit < layers[-1].size:
-        raise InputError(f"logit {logit} does not exist; the network has outputs 0 to {layers[-1].size - 1}")
+    network.logit(logit)
+    if not isinstance(roots, Sequence):
+        raise InputError(f"roots: {type(roots).__name__} given; expected a list, with one entry a layer, first to last")
     if len(roots) != len(layers):
         raise ShapeMismatch(f"{len(roots)} entries in roots for {len(layers)} layers; give one a layer, first to last")
     last = len(layers)

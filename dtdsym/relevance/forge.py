@@ -74,6 +74,10 @@ def forge(
     if here.depth == 1:
         return Forgery(_one_layer(here, wanted), wanted)
     reaches = all(jacobian.any() for jacobian in here.jacobians[1:])
+    if conserving and not reaches and here.jacobians[-1].any():
+        raise Unreachable(
+            "conserving: a layer passes on nothing of its input, but the last one does; this construction needs all to"
+        )
     if not reaches or not (any(wanted) or conserving):
         return Forgery(still_roots(here), wanted)
     if conserving:
@@ -125,8 +129,7 @@ def _why(here: Neighbourhood, number: int) -> str:
 
 def _read(network: Network, x: Any, target: Any, logit: int) -> tuple[Neighbourhood, Vector]:
     layers, size = plain_layers(network), network.sizes[0]
-    if not 0 <= logit < layers[-1].size:
-        raise InputError(f"logit {logit} does not exist; the network has outputs 0 to {layers[-1].size - 1}")
+    network.logit(logit)
     point = vector(flat_point(network, x), size=size, name="x")
     wanted = fractions(vector(flat_point(network, target), size=size, name="target"))
     return Neighbourhood.of(layers, point, logit), wanted

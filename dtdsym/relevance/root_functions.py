@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic import Arithmetic
-from dtdsym.arithmetic.rational import fraction
-from dtdsym.errors import InputError, RuleError, ShapeMismatch
+from dtdsym.arithmetic.rational import fractions, vector
+from dtdsym.errors import InputError, NotExact, RuleError, ShapeMismatch
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.plain import PlainLayer
 from dtdsym.relevance.composite import Composite, parse
@@ -102,21 +102,31 @@ class PythonRoot:
     def __call__(self, ops: Arithmetic, a: Any) -> Any:
         """The roots (..., d)."""
         if self._batched:
-            return ops.lift(self.function(ops, a)) + a * 0
+            return _lifted(ops, self.function(ops, a), a)
         flat = a.reshape(-1, a.shape[-1])
         points = [_as_vector(ops, self.function(flat[i]), flat[i])[None, :] for i in range(len(flat))]
         return _rows(ops, points).reshape(*a.shape)
 
 
 def constant_root(point: Sequence[Any]) -> AffineRoot:
-    """The root `point` (d,), whatever the layer's input. Numbers are read exactly. Raises NotExact."""
-    vector = tuple(map(fraction, point))
-    return AffineRoot(tuple((Fraction(0),) * len(vector) for _ in vector), vector)
+    """The root `point` (d,), whatever the layer's input. Numbers are read exactly. Raises NotExact, ShapeMismatch."""
+    own = _numbers(point, "constant_root")
+    return AffineRoot(tuple((Fraction(0),) * len(own) for _ in own), own)
 
 
 def affine_root(matrix: Sequence[Sequence[Any]], vector: Sequence[Any]) -> AffineRoot:
     """The root matrix a + vector; matrix (d, d), vector (d,), read exactly. Raises NotExact, ShapeMismatch."""
-    return AffineRoot(tuple(tuple(map(fraction, row)) for row in matrix), tuple(map(fraction, vector)))
+    own = _numbers(vector, "affine_root: vector")
+    if not hasattr(matrix, "__len__") or len(matrix) != len(own):
+        raise ShapeMismatch(f"affine_root: {len(own)} numbers in the vector; the matrix needs as many rows")
+    return AffineRoot(tuple(_numbers(row, f"affine_root: row {i}", len(own)) for i, row in enumerate(matrix)), own)
+
+
+def _numbers(given: Any, name: str, size: int | None = None) -> Vector:
+    """A flat sequence of numbers, read exactly. Raises NotExact, ShapeMismatch."""
+    if not hasattr(given, "__len__") or isinstance(given, str):
+        raise ShapeMismatch(f"{name}: {given!r:.70}; expected a sequence of numbers")
+    return fractions(vector(given, size=len(given) if size is None else size, name=name))
 
 
 def moved_by(step: Sequence[Fraction]) -> AffineRoot:
@@ -175,6 +185,8 @@ def functions_of(given: Any, layer: PlainLayer, only: int | None = None) -> Laye
     if isinstance(given, RuleRoot):
         alone = tuple(0 if j == only else -1 for j in range(layer.size))
         return LayerRootFunctions((), tuple(range(layer.size)) if only is None else alone, given)
+    if isinstance(given, list | tuple) and any(isinstance(entry, RuleRoot) for entry in given):
+        raise InputError(f"layer {layer.number}: a rule has the roots of all neurons; give it once, not in a list")
     if not isinstance(given, list | tuple):
         given = [given] * layer.size
     elif len(given) != layer.size:
@@ -202,7 +214,18 @@ def _rows(ops: Arithmetic, parts: list[Any]) -> Any:
 
 def _as_vector(ops: Arithmetic, root: Any, a: Any) -> Any:
     """What a function of one input gave, as a vector of a's kind."""
-    if not hasattr(root, "shape") and any(hasattr(entry, "shape") for entry in root):
+    if isinstance(root, list | tuple) and any(hasattr(entry, "shape") for entry in root):
         entries = [entry if hasattr(entry, "shape") else ops.lift([entry])[0] for entry in root]
         root = ops.join([entry.reshape(1) for entry in entries])
-    return ops.lift(root) + a * 0
+    return _lifted(ops, root, a)
+
+
+def _lifted(ops: Arithmetic, root: Any, a: Any) -> Any:
+    """What a function gave as a value of a's kind and shape. Raises InputError, ShapeMismatch."""
+    try:
+        found = ops.lift(root)
+    except (TypeError, ValueError, NotExact) as err:
+        raise InputError(f"a root function gave {root!r:.70}; expected as many numbers as it was given") from err
+    if found.shape[-1:] != a.shape[-1:]:
+        raise ShapeMismatch(f"a root function gave shape {tuple(found.shape)} for an input of {tuple(a.shape)}")
+    return found + a * 0

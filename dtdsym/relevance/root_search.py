@@ -99,8 +99,23 @@ def place_of(
     if within not in WITHIN:
         raise InputError(f"within {within!r}: expected {' or '.join(WITHIN)}")
     function, a = slice_at(network, x, logit=logit, layer=layer)
-    home = Component(function, a, budget or Budget())
-    return Place(home, relevance_form(home, network.logit(logit), layer, neuron), domain, within)
+    home, one = Component(function, a, budget or Budget()), network.logit(logit)
+    place = None if neuron is None else neuron_of(network, one, layer, neuron, logit)
+    return Place(home, relevance_form(home, one, layer, place), domain, within)
+
+
+def neuron_of(network: Network, one: Network, layer: int, neuron: int, logit: int) -> int:
+    """Where a neuron of layer l stands in the network that is cut to the logit: of the last layer that neuron alone.
+
+    Raises InputError for a neuron that does not exist, or has no relevance."""
+    size = network.layer(layer).size
+    if not isinstance(neuron, int) or not 0 <= neuron < size:
+        raise InputError(f"neuron {neuron!r} does not exist; layer {layer} has neurons 0 to {size - 1}")
+    if one.layer(layer).size == size:
+        return neuron
+    if neuron != logit:
+        raise InputError(f"neuron {neuron} of the last layer has no relevance: logit {logit} is explained")
+    return 0
 
 
 def exact_root(
@@ -162,8 +177,6 @@ def whole(form: Sequence[Fraction]) -> list[int]:
 def form_of_neuron(network: Network, layer: int, neuron: int) -> tuple[tuple[Fraction, ...], Fraction]:
     """w and b of a neuron, over the whole input of its layer."""
     own = network.layer(layer)
-    if not 0 <= neuron < own.size:
-        raise InputError(f"neuron {neuron} does not exist; layer {layer} has neurons 0 to {own.size - 1}")
     block, row = slice(neuron, neuron + 1), [Fraction(0)] * own.width
     weights, factors, fields = own.weights(block)[0], own.factors(block), own.fields(block)
     factor = Fraction(1) if factors is None else factors[0]

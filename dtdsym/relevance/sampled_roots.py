@@ -21,7 +21,7 @@ from dtdsym.errors import InputError, ShapeMismatch
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.slice import bypassing
-from dtdsym.relevance.root_search import DOMAINS
+from dtdsym.relevance.root_search import DOMAINS, neuron_of
 
 METHODS = ("interpolation", "metropolis")
 RTOL, ATOL = 1e-3, 1e-5
@@ -74,8 +74,7 @@ def sample_region(
     if x.ndim != 2 or x.shape[1] != one.sizes[0] or not x.is_floating_point():
         raise ShapeMismatch(f"x is {x.dtype} of shape {tuple(x.shape)}; expected floats (batch, {one.sizes[0]})")
     own = one.layer(layer)
-    if neuron is not None and not 0 <= neuron < own.size:
-        raise InputError(f"neuron {neuron} does not exist; layer {layer} has neurons 0 to {own.size - 1}")
+    chosen = None if neuron is None else neuron_of(network, one, layer, neuron, logit)
     values = evaluate(one, TENSOR, {0: x.detach()})
     a, bypass = values[own.source], {node: values[node] for node in bypassing(one, own.source)}
     generator = torch.Generator(device=x.device).manual_seed(seed)
@@ -86,7 +85,7 @@ def sample_region(
         fixed = {node: value.repeat_interleave(number, dim=0) for node, value in bypass.items()}
         found = evaluate(one, TENSOR, {**fixed, own.source: flat})
         (slopes,) = torch.autograd.grad(found[len(one.nodes) - 1].sum(), flat)
-        wanted = found[len(one.nodes) - 1][:, 0] if neuron is None else found[own.output][:, neuron].clamp(min=0)
+        wanted = found[len(one.nodes) - 1][:, 0] if chosen is None else found[own.output][:, chosen].clamp(min=0)
         return slopes.reshape(batch, number, size), wanted.detach().reshape(batch, number)
 
     home, _ = gradients(a[:, None])

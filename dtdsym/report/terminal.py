@@ -255,7 +255,8 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
     if found.certificates is not None:
         made = found.certificates
-        without = f"; {made.without:,} roots without one, within the budget" if made.without else ""
+        without = f"; {made.without:,} decided without one, within the budget" if made.without else ""
+        without += f"; {made.foreign:,} speak of rules that it does not know" if made.foreign else ""
         yield "certificates", f"{made.written:,} in {made.file}{without}; a stranger checks them:"
         yield "", f"python -m dtdsym.checker {made.file} --expect {made.network}"
     yield "time", f"{found.seconds:.2f} s"

@@ -20,19 +20,21 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.survey.exactly import ExactInput
 
 SEEN = tuple(PLACES.index(name) for name in ("degenerate", "no_root", "same_cell", "outside"))
-"""Places that a checker sees without evidence where enclosures decided, since all points then lie in open cells."""
+"""Places that a checker sees without evidence where all choices are strict, since all points then lie in open cells."""
 
 
 @dataclass(eq=False)
 class Certificates:
     """Lines about a chunk's inputs: their number in the survey -> lines. `network` is the whole one, with all outputs.
 
-    count: claims in them. without: roots whose place is known, but whose evidence cost more than the budget."""
+    count: claims in them. without: what was decided, but whose evidence cost more than the
+    budget. foreign: what was decided about rules that a checker does not derive again."""
 
     network: Network
     lines: dict[int, list[str]] = field(default_factory=dict)
     count: int = 0
     without: int = 0
+    foreign: int = 0
 
     def text(self) -> str:
         """All lines in the order of inputs."""
@@ -46,10 +48,10 @@ class Certificates:
         rule: Rule | Composite | Nearest,
         layer: int,
         places: np.ndarray,
-        by_enclosure: np.ndarray,
+        strict: np.ndarray,
     ) -> None:
         """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
-        decided."""
+        decided, the input's choices too."""
         head = {"network": network_hash(self.network), "input": exactly.hash, "logit": logit, "layer": layer}
         known = rederived(rule)
         for neuron, place in enumerate(places.tolist()):
@@ -57,9 +59,10 @@ class Certificates:
             if isinstance(rule, Nearest) and name not in ("undecided", "degenerate"):
                 self._nearest(number, exactly, head, neuron, rule)
             if name == "undecided" or (name == "no_root" and not known):
+                self.foreign += name == "no_root" and not isinstance(rule, Nearest)
                 continue
             try:
-                plain = by_enclosure[neuron] and place in SEEN
+                plain = strict[neuron] and place in SEEN
                 evidence = {} if plain else self._evidence(exactly, rule, layer, neuron, name)
             except BudgetSpent:
                 self.without += 1

@@ -189,8 +189,8 @@ class _Group:
         places = count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), hinges, self.numbers)
         if certificates is not None:
             for i in np.flatnonzero(~hinges).tolist():
-                own = self.logit, rule, layer, places[i], verdicts.place[i] != OPEN
-                certificates.add(self.numbers[i], self.exactly(i), *own)
+                strict = (verdicts.place[i] != OPEN) & bool(home.decided[i])
+                certificates.add(self.numbers[i], self.exactly(i), self.logit, rule, layer, places[i], strict)
         tally.seconds += time.perf_counter() - started
 
     def _blocks(self, layer: int) -> Iterator[slice]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dtdsym.arithmetic.rational import RATIONAL
-from dtdsym.certificate.claims import claim_line
+from dtdsym.certificate.claims import claim_line, rederived
 from dtdsym.claims.decide import OF_A_LAYER, OF_A_RULE, answer
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import BudgetSpent, OnHinge
@@ -62,11 +62,12 @@ def _certified(
     try:
         line = claim_line(question, verdict)
     except BudgetSpent:
-        line = None
+        certificates.without += 1
+        return False
     if line is not None:
         certificates.write(number, exactly, line)
     elif not isinstance(verdict, Undecided):
-        certificates.without += 1
+        certificates.foreign += 1
     return line is not None
 
 
@@ -94,7 +95,7 @@ def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dic
                 "statement": STATEMENTS[claim].format(rule=row.rule.label, layer=row.layer),
                 "reason": reason,
                 "witness": {} if first is None else {"neuron": first[1], "place": first[2]},
-                "certificate": certified,
+                "certificate": certified and rederived(row.rule),
                 "seconds": tally.seconds,
             }
 

@@ -97,18 +97,21 @@ class ApartRow:
 
 @dataclass
 class CertificateCounts:
-    """Claims written to a certificate file; `without`: decided roots whose evidence cost more than the budget. network:
+    """Claims written to a certificate file; `without`: decided, but the evidence cost more than the budget;
+    `foreign`: decided, but of a rule that a checker does not derive again. network:
     the hash by which they name it, which a checker is to expect."""
 
     file: str
     network: str
     written: int = 0
     without: int = 0
+    foreign: int = 0
 
     def merge(self, chunk: Mapping[str, Any]) -> None:
         """Add a chunk's."""
         self.written += chunk["written"]
         self.without += chunk["without"]
+        self.foreign += chunk["foreign"]
 
 
 @dataclass

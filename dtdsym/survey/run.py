@@ -55,6 +55,7 @@ class Job:
         if done.certificates is not None:
             made = done.certificates
             found |= {"lines": made.text(), "written": made.count, "without": made.without}
+            found["foreign"] = made.foreign
         return found
 
 

@@ -48,7 +48,7 @@ def test_it_is_definition_3_with_constant_roots(pairs, x, relu, norm):
     except OnHinge:
         return
     size = len(pairs[0][0])
-    still = dtdsym.constant_root([p + 1 for p in x])  # of neurons that pass nothing down
+    still = dtdsym.constant_root(x)  # of neurons that pass nothing down
     first = [still] * size
     for j, root in found.roots.items():
         first[j] = dtdsym.constant_root(root.point if isinstance(root, NearestRoot) else x)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from certified import refusals
 from networks import SEPARATIONS, sequential
 
 import dtdsym
@@ -111,3 +112,16 @@ def test_undecided_roots_have_no_line(tmp_path):
     undecided = sum(row.tally.places["undecided"] for row in report.rows)
     total = sum(row.tally.total for row in report.rows)
     assert sum("claim" in line for line in found) == total - undecided - report.certificates.without
+
+
+@pytest.mark.parametrize("engine", ["auto", "exact"])
+@pytest.mark.parametrize(
+    "pairs", [[([[1]], [0]), ([[0]], [0])], [([[1], [1]], [0, 0]), ([[1, -1]], [0]), ([[1]], [1])]]
+)
+def test_an_input_on_hinges_that_cancel_is_certified_with_its_cones(pairs, engine, tmp_path):
+    """All roots of lrp0 are the input itself; that the function is regular there needs evidence."""
+    network = sequential(*pairs, final_relu=False)
+    asked = {"rules": ["lrp0"], "logit": 0, "min_logit": -1.0, "engine": engine}
+    report = dtdsym.audit(network, [[0.0]], certificates=str(tmp_path / "c.jsonl"), **asked)
+    assert report.rows[0].tally.places["degenerate"] == report.rows[0].tally.total > 0
+    assert refusals((tmp_path / "c.jsonl").read_text().splitlines()) == []
