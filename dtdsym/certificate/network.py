@@ -99,26 +99,33 @@ def _linear(layer: Layer, source: int) -> dict[str, Any]:
             counts = sorted(set(node.counts.tolist()))
             fields, neurons = node.index.tolist(), [[j, counts.index(n)] for j, n in enumerate(node.counts.tolist())]
             weights, bias = [[Fraction(1, n)] * node.index.shape[1] for n in counts], [Fraction(0)] * len(counts)
-    numbers = {"weights": [[text(w) for w in row] for row in weights], "bias": [text(b) for b in bias]}
     return {
         "node": "Linear",
         "sources": [source],
         "layer": layer.number or 0,
         "fields": fields,
-        **numbers,
+        "weights": [[_exact(w) for w in row] for row in weights],
+        "bias": [_exact(b) for b in bias],
         "neurons": neurons,
     }
 
 
-def _folded(node: Affine | Convolution, norm: Scale | None) -> tuple[list[list[Fraction]], list[Fraction]]:
-    """A row of weights and a bias for each channel."""
-    rows = [[Fraction(w) for w in row] for row in node.weight.reshape(len(node.weight), -1).tolist()]
-    bias = [Fraction(b) for b in node.bias.tolist()]
+def _folded(node: Affine | Convolution, norm: Scale | None) -> tuple[list[list[Any]], list[Any]]:
+    """A row of weights and a bias for each channel: floats, or Fractions where batch normalisation is folded in."""
+    rows, bias = node.weight.reshape(len(node.weight), -1).tolist(), node.bias.tolist()
     if norm is None:
         return rows, bias
     factors, offsets = norm.weight.tolist(), norm.bias.tolist()
-    scaled = [[factor * w for w in row] for factor, row in zip(factors, rows, strict=True)]
-    return scaled, [factor * b + offset for factor, b, offset in zip(factors, bias, offsets, strict=True)]
+    scaled = [[factor * Fraction(w) for w in row] for factor, row in zip(factors, rows, strict=True)]
+    return scaled, [factor * Fraction(b) + offset for factor, b, offset in zip(factors, bias, offsets, strict=True)]
+
+
+def _exact(number: float | Fraction) -> str:
+    """The number as text; a float in the shortest time, since large networks have millions."""
+    if isinstance(number, Fraction):
+        return text(number)
+    p, q = number.as_integer_ratio()
+    return str(p) if q == 1 else f"{p}/{q}"
 
 
 def _digest(nodes: Sequence[Mapping[str, Any]]) -> str:

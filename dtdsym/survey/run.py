@@ -170,6 +170,7 @@ def identity(job: Job) -> dict[str, Any]:
     settings = job.settings
     return {
         "network": job.network.sha256,
+        "batchnorm": "fold" if job.network.fold else "own",
         "inputs": job.inputs.fingerprint(),
         "rules": [rule.label for rule in settings.rules],
         "layers": list(settings.layers),

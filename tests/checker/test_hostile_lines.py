@@ -53,7 +53,7 @@ def test_hostile_line_is_refused_by_name_and_the_next_is_read(name):
 @given(st.binary(max_size=200))
 @example(b'{"format":[]}')
 @example(b'{"input":{},"network":[],"values":{}}')
-@example(b'{"network":1,"format":2,"fold":3,"nodes":{}}')
+@example(b'{"network":1,"format":2,"nodes":{}}')
 def test_any_bytes_are_answered_and_none_accepted(content):
     found = answered([*LINES[:2], content + b"\n"])
     assert found

@@ -6,16 +6,20 @@ import gzip
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
 from certified import refusals
 from networks import SEPARATIONS, sequential
+from rich.console import Console
 
 import dtdsym
 from dtdsym.certificate.network import network_hash
+from dtdsym.checker.__main__ import main as check
 from dtdsym.geometry.budget import Budget
+from dtdsym.network.builder import Builder
 from dtdsym.survey import run
 
 
@@ -96,6 +100,27 @@ def test_a_journal_without_certificates_is_refused(network, inputs, tmp_path):
     dtdsym.audit(network, inputs, layers="all", min_logit=-100.0, journal=journal)
     with pytest.raises(dtdsym.InputError, match="certificates was False, now True"):
         certified(network, inputs, tmp_path / "c.jsonl", journal=journal)
+
+
+def test_a_journal_with_batch_normalisation_numbered_otherwise_is_refused(inputs, tmp_path):
+    build = Builder((3,))
+    ones, numbers = np.ones(2), np.array([1.0, -2.0])
+    value = build.batch_norm(build.linear(build.input, np.eye(2, 3), None), numbers, numbers, ones, ones, 0.0)
+    network, journal = build.network(build.relu(value)), str(tmp_path / "run.jsonl")
+    asked = {"logit": 0, "min_logit": -100.0, "journal": journal}
+    dtdsym.audit(network, inputs, **asked)
+    with pytest.raises(dtdsym.InputError, match="batchnorm was fold, now own"):
+        dtdsym.audit(network.unfolded(), inputs, **asked)
+
+
+def test_the_report_says_which_network_a_checker_is_to_expect(network, inputs, tmp_path):
+    path = tmp_path / "c.jsonl"
+    _, report = certified(network, inputs, path)
+    expected = report.to_json()["certificates"]["network"]
+    assert check([str(path), "--quiet", "--expect", expected]) == 0
+    console = Console(width=120, file=StringIO(), record=True)
+    console.print(report)
+    assert f"--expect {expected}" in " ".join(console.export_text().split())
 
 
 def test_other_rules_are_certified_as_points(network, inputs, tmp_path):
