@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from rich.console import Console
@@ -22,9 +23,15 @@ from dtdsym.network.network import Network
 COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 2, 3, 130
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for all that cannot run."""
+        sys.exit(fail(f"{message}; see --help"))
+
+
 def command_line(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """The parser of `python -m dtdsym.NAME`, with the options that say which network is meant."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"python -m dtdsym.{name}",
         description=description,
         epilog=epilog,

@@ -146,7 +146,38 @@ BAD_OPTIONS = {
     "unwritable report": (["--json", "/nowhere/r.json"], "/nowhere/r.json"),
     "unwritable heat-map": (["--logit", "0", "--samples", "1", "--heatmap", "/nowhere/h.png"], "/nowhere/h.png"),
     "missing inputs": (["--input", "nowhere.npy"], "nowhere.npy"),
+    "certificates to standard output": (["--certificates", "-"], "--certificates -: standard output is the report's"),
+    "one file twice": (["--json", "z.jsonl", "--certificates", "z.jsonl"], "z.jsonl: given for --json and for --cert"),
+    "inputs overwritten": (["--input", "x.npy", "--json", "./x.npy"], "x.npy: given for --input and for --json"),
+    "an unknown norm": (["--root", "nearest:l3"], "root 'nearest:l3': expected nearest"),
 }
+
+
+def test_a_network_is_not_overwritten(capsys, net):
+    before = net.read_bytes()
+    for option in ("--json", "--certificates", "--resume", "--heatmap"):
+        status, _, err = run(capsys, net, option, net)
+        assert status == 2
+        assert f"given for NET and for {option}" in err
+    assert net.read_bytes() == before
+
+
+def test_what_argparse_refuses_is_one_line_too(capsys, net):
+    with pytest.raises(SystemExit) as ended:
+        main([str(net), "--samples", "many"])
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert err.startswith("dtdsym: argument --samples: invalid int value: 'many'")
+    assert err.count("\n") == 1
+
+
+def test_nearest_roots_are_shown_with_what_they_would_explain(capsys, net):
+    status, out, _ = run(capsys, net, "--logit", 0, "--samples", 3, "--root", "nearest:linf", "--rule", "zplus")
+    told = " ".join(out.split())
+    assert status == 1
+    assert "there is an admissible exact root" in told
+    assert "What admissible roots would explain zplus: over 3 inputs its explanation differs" in told
+    assert "nearest:linf roots; domain nonnegative" in told
 
 
 @pytest.mark.parametrize("name", BAD_OPTIONS)

@@ -2,7 +2,7 @@
 
 Proved on one network: the origin of layer l's input space is not in the linear region of the layer's input. Refuted: it
 is. Proved is bad news for LRP-0. By search, exactly; and by the criterion of the theorem where it speaks: all biases
-b <= 0, a final ReLU, plain layers, F_l > 0 (MATHEMATICS: then 0 is never in the region)."""
+b <= 0, a final ReLU, plain layers, F_l > 0 (a theorem: the origin is then never in the region)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtdsym.errors import OnHinge
+from dtdsym.errors import InputError, OnHinge
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Cell, Pattern, cell_at
 from dtdsym.geometry.regularity import Irregular, regularity
@@ -30,6 +30,8 @@ class Component:
     """
 
     def __init__(self, function: Slice, x: np.ndarray, budget: Budget) -> None:
+        if not isinstance(budget, Budget):
+            raise InputError(f"budget {budget!r}: give dtdsym.Budget(seconds=..., cells=...)")
         self.function, self.x, self.budget = function, x, budget
         verdict = regularity(function, x, budget.start())
         if isinstance(verdict, Irregular):

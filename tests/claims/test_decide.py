@@ -12,10 +12,16 @@ from oracles import train_free
 from strategies import PLANE_POINTS, layers
 
 import dtdsym
-from dtdsym.claims.decide import CLAIMS
+from dtdsym.arithmetic.rational import ONE
+from dtdsym.certificate.claims import claim_line
+from dtdsym.claims import c6
+from dtdsym.claims.decide import CLAIMS, ask
+from dtdsym.claims.placed import PlacedRoot
 from dtdsym.claims.verdict import Undecided
 from dtdsym.errors import InputError, OnHinge
 from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.placement import Place
+from dtdsym.relevance.composite import parse
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))  # [[x1] + [x2]]
@@ -26,7 +32,7 @@ def verdict(claim, network, x, **asked) -> str:
 
 
 def test_c1_as_printed_is_refuted_by_the_papers_counterexample():
-    """MATHEMATICS: the region of R^2_1 o f_1 is {x1 > 0}, where [[x1] + [x2]] has two gradients."""
+    """The region of R^2_1 o f_1 is {x1 > 0}, where [[x1] + [x2]] has two gradients."""
     found = dtdsym.decide("c1", SUM, (1, 1))
     assert found.name == "refuted"
     point = [Fraction(entry) for entry in found.witness["point"]]
@@ -172,3 +178,30 @@ def test_every_claim_says_what_it_decided(claim):
     assert found.statement.endswith(".")
     assert found.reason.endswith(".")
     assert str(found).startswith(f"{claim}: {found.name}. ")
+
+
+def test_c4_is_not_proved_where_no_relevance_comes_down():
+    dead = sequential(([[1]], [0]), ([[0]], [0]), final_relu=False)
+    found = dtdsym.decide("c4", dead, (1,))
+    assert found.name == "undecided"
+    assert "No path of non-zero weights" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"), [(("outside", "undecided"), "proved"), (("same_cell", "undecided"), "undecided")]
+)
+def test_c6_is_proved_by_one_root_whatever_is_left_open(monkeypatch, names, wanted):
+    places = [Place(name, "as the test says", (), ()) for name in names]
+    roots = [PlacedRoot(j, np.array([ONE, ONE]), place) for j, place in enumerate(places)]
+    monkeypatch.setattr(c6, "placed_roots", lambda question: roots)
+    found = dtdsym.decide("c6", SUM, (1, 2))
+    assert found.name == wanted
+    assert "or does not exist" in found.statement
+    assert "1 are undecided within the budget" in found.reason
+    question = ask(SUM, (1, 2), 0, 1, parse("zplus"), "relevance", Budget())
+    assert claim_line(question, found) is None  # there is no evidence for a place that is open
+
+
+def test_c1_is_undecided_where_the_layer_above_bends():
+    chain = sequential(([[1]], [-5]), ([[1]], [0]), ([[1]], [1]), final_relu=False)
+    assert "the input sits on one" in dtdsym.decide("c1", chain, (0,)).reason

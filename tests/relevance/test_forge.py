@@ -212,3 +212,33 @@ def test_convolutions_are_forged_too():
     x = [Fraction(n, 7) for n in (3, 1, 4, 1, 5, 9, 2, 6, 5)]
     target = list(range(-4, 5))
     assert recursion(network, x, forge(network, x, target)) == tuple(target)
+
+
+def test_conserving_roots_are_admissible_whatever_the_other_outputs_do():
+    """The second output, 2 - 1 of the same neurons, bends where the roots of the first lie; nobody explains it."""
+    network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1], [1, -1]], [0, 0]))
+    roots = forge(network, (2, 1), (3, 0), conserving=True)
+    assert tuple(recursion(network, (2, 1), roots)) == (3, 0)
+
+
+def test_an_output_on_its_hinge_that_is_not_explained_is_no_matter():
+    network = sequential(([[-2]], [-1]), ([[0], [-2]], [1, 1]))
+    assert tuple(recursion(network, (3,), forge(network, (3,), (0,)))) == (0,)
+
+
+@pytest.mark.parametrize(
+    ("layers", "x", "target", "reason"),
+    [
+        (
+            [([[1]], [1]), ([[-1]], [-1]), ([[1]], [0])],
+            (4,),
+            (0,),
+            "a layer passes on nothing of its input, but the la",
+        ),
+        ([([[1], [1]], [0, 0]), ([[1, -1]], [0])], (1,), (0,), "the logit is 0 on the whole linear region"),
+        ([([[1, 1], [1, 1]], [0, 0]), ([[1, -1]], [0])], (1, 1), (1, -1), "the logit is 0 on the whole linear region"),
+    ],
+)
+def test_what_conserving_roots_cannot_do_is_said(layers, x, target, reason):
+    with pytest.raises(Unreachable, match=reason):
+        forge(sequential(*layers, final_relu=False), x, target, conserving=True)

@@ -14,7 +14,7 @@ from strategies import layers
 
 import dtdsym
 from dtdsym.arithmetic.dual import DUAL
-from dtdsym.errors import Inadmissible, OnHinge, ShapeMismatch, UnsupportedLayer
+from dtdsym.errors import Inadmissible, InputError, OnHinge, ShapeMismatch, UnsupportedLayer
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
 from dtdsym.relevance.definition3 import functions
@@ -236,3 +236,49 @@ def test_a_way_that_stays_on_a_hinge_takes_no_side():
     network = sequential(([[1, -1]], [-2]), ([[1]], [0]))
     with pytest.raises(OnHinge, match="a root of layer 1 lies on a hinge that the way"):
         recursion(network, (HALF, -3 * HALF), [constant_root([0, -2]), constant_root([1])], check=False)
+
+
+TWO = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1], [2, 1]], [0, 1]), final_relu=False)
+
+
+@pytest.mark.parametrize(
+    ("root", "error", "message"),
+    [
+        (lambda a: (0,), ShapeMismatch, r"a root function gave shape \(1,\) for an input of \(2,\)"),
+        (lambda a: [a[0] / 2], ShapeMismatch, r"gave shape \(1,\)"),
+        (lambda a: (1, 2, 3), ShapeMismatch, r"gave shape \(3,\)"),
+        (lambda ops, a: 0, ShapeMismatch, r"gave shape \(\)"),
+        (lambda a: None, InputError, "a root function gave None; expected as many numbers"),
+        ([rule_root("zplus")] * 2, InputError, "a rule has the roots of all neurons; give it once"),
+    ],
+)
+def test_roots_of_another_shape_or_kind_are_refused(root, error, message):
+    with pytest.raises(error, match=message):
+        recursion(TWO, (1, 2), [constant_root((0, 0)), root], check=False)
+
+
+@pytest.mark.parametrize("roots", [5, None, constant_root((0, 0))])
+def test_one_entry_a_layer_is_needed(roots):
+    with pytest.raises(InputError, match=r"roots: .* given; expected a list, with one entry a layer"):
+        recursion(TWO, (1, 2), roots)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: constant_root(5), "constant_root: 5; expected a sequence of numbers"),
+        (lambda: affine_root([1, 2], [1, 2]), "affine_root: row 0: 1; expected a sequence"),
+        (lambda: affine_root([[1, 2], [1]], [1, 2]), r"affine_root: row 1 has shape \(1,\)"),
+        (lambda: affine_root([[1, 2]], [1, 2]), "the matrix needs as many rows"),
+    ],
+)
+def test_malformed_roots_are_refused(made, message):
+    with pytest.raises(ShapeMismatch, match=message):
+        made()
+
+
+def test_powers_and_magnitudes_in_a_root_function():
+    """R^1 of a single linear layer is w o (x - root)."""
+    one = sequential(([[1, 2]], [0]), final_relu=False)
+    found = recursion(one, (1, -2), [lambda a: (a[0] ** 2 - 1, abs(a[1]))], check=False)
+    assert tuple(found) == (1, -8)

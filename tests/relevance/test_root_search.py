@@ -112,3 +112,25 @@ def test_a_neurons_root_lies_on_its_hinge():
             row = [Fraction(w) for w in network.nodes[1].weight[neuron].tolist()]
             bias = Fraction(float(network.nodes[1].bias[neuron]))
             assert sum(w * p for w, p in zip(row, found.point, strict=True)) + bias == 0
+
+
+def test_of_the_last_layer_only_the_explained_neuron_has_relevance():
+    network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1], [2, 1]], [0, 1]), final_relu=False)
+    found = dtdsym.exact_root(network, (1, 2), layer=2, neuron=1, logit=1)
+    assert 2 * found.point[0] + found.point[1] + 1 == 0
+    with pytest.raises(InputError, match="neuron 0 of the last layer has no relevance: logit 1 is explained"):
+        dtdsym.exact_root(network, (1, 2), layer=2, neuron=0, logit=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"logit": "0"}, "logit '0' does not exist"),
+        ({"layer": "all"}, "layer 'all' does not exist"),
+        ({"neuron": "a"}, "neuron 'a' does not exist"),
+        ({"budget": 5}, "budget 5: give dtdsym.Budget"),
+    ],
+)
+def test_arguments_of_other_kinds_are_refused(asked, message):
+    with pytest.raises(InputError, match=message):
+        dtdsym.exact_root(sequential(([[1, 1]], [0])), (1, 2), **asked)

@@ -18,6 +18,7 @@ from rich.console import Console
 import dtdsym
 from dtdsym.certificate.network import network_hash
 from dtdsym.checker.__main__ import main as check
+from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.builder import Builder
 from dtdsym.survey import run
@@ -150,3 +151,21 @@ def test_an_input_on_hinges_that_cancel_is_certified_with_its_cones(pairs, engin
     report = dtdsym.audit(network, [[0.0]], certificates=str(tmp_path / "c.jsonl"), **asked)
     assert report.rows[0].tally.places["degenerate"] == report.rows[0].tally.total > 0
     assert refusals((tmp_path / "c.jsonl").read_text().splitlines()) == []
+
+
+def test_a_resumed_run_needs_the_certificates_that_it_began_with(network, inputs, tmp_path):
+    journal = str(tmp_path / "run.json")
+    certified(network, inputs, tmp_path / "one.jsonl", journal=journal)
+    with pytest.raises(InputError, match=r"two.jsonl: does not hold the .* bytes that the resumed run wrote"):
+        certified(network, inputs, tmp_path / "two.jsonl", journal=journal)
+
+
+def test_rules_that_a_checker_does_not_derive_are_counted_apart(network, inputs, tmp_path):
+    asked = {"rules": ["zennit.zplus"], "claims": ["conservation"]}
+    found, report = certified(network, inputs, tmp_path / "c.jsonl", **asked)
+    assert {line["claim"] for line in found if "claim" in line} == {"place"}
+    assert report.certificates.without == 0
+    missing = sum(row.tally.places["no_root"] for row in report.rows)
+    decided = sum(claim["verdict"] != "undecided" for claim in report.decided)
+    assert report.certificates.foreign == missing + decided > 0
+    assert not any(claim["certificate"] for claim in report.claims)
