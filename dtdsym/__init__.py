@@ -32,6 +32,7 @@ _HOMES = {
     "constant_root": "dtdsym.relevance.root_functions",
     "exact_root": "dtdsym.relevance.root_search",
     "explain": "dtdsym.relevance.explain",
+    "explain_by_nearest_roots": "dtdsym.relevance.nearest_explanation",
     "forge": "dtdsym.relevance.forge",
     "forge_normalised": "dtdsym.relevance.forge",
     "from_module": "dtdsym.network.from_module",

@@ -19,6 +19,8 @@ BEYOND = 2**20
 """Above every exponent met here."""
 ROUNDS = 200
 """How often HiGHS may reach its iteration limit; each time the clock is looked at."""
+QP_ITERATIONS = 5
+"""Iterations for each row and column of a quadratic program: HiGHS's method can cycle where walls meet."""
 OPTIONS: dict[str, bool | int | float | str] = {
     "output_flag": False,
     "threads": 1,
@@ -53,7 +55,8 @@ def solved(model: Model, pause: Callable[[], None]) -> Any | None:
         size = len(model.objective)
         entries = np.arange(size, dtype=np.int32)
         solver.passHessian(size, size, highspy.HessianFormat.kTriangular.value, entries, entries, np.ones(size))
-    for _ in range(ROUNDS):
+        solver.setOptionValue("qp_iteration_limit", QP_ITERATIONS * sum(model.matrix.shape))
+    for _ in range(1 if model.hessian else ROUNDS):
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kIterationLimit:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -135,3 +136,13 @@ def test_it_obeys_its_budget():
     network = sequential(([[1, 0], [0, 1], [1, 1]], [0, 0, -1]), ([[1, 1, 0]], [0]))
     with pytest.raises(BudgetSpent, match="the budget of 1e-09 seconds"):
         dtdsym.nearest_root(network, (2, 3), budget=dtdsym.Budget(seconds=1e-9))
+
+
+def test_a_quadratic_program_that_cycles_in_floats_is_decided(repository):
+    """HiGHS's active-set method goes round for ever on this one, if it is let."""
+    network = dtdsym.load(str(repository / "examples" / "digits_mlp.pt"))
+    x = np.load(repository / "examples" / "digits_inputs.npy")[0].tolist()
+    logit = max(range(10), key=network(x).__getitem__)
+    found = dtdsym.nearest_root(network, x, logit=logit, layer=2, neuron=15)
+    assert isinstance(found, NearestRoot)
+    assert found.distance > 0
