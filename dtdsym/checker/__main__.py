@@ -149,7 +149,7 @@ def _run(options: argparse.Namespace) -> int:
         except BrokenPipeError:
             raise
         except (OSError, EOFError, zlib.error) as err:
-            print(f"dtdsym.checker: {path}: cannot be read ({err})", file=sys.stderr)
+            print(f"dtdsym.checker: {path}: not checked to the end: {err}", file=sys.stderr)
             return UNREADABLE
         left = [(what, name) for what, name in left if name not in checker.met]
     for what, name in left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,16 @@ Part = tuple[Line | None, bool, list[Line]]
 
 
 def in_parallel(lines: Iterator[Line], checker: Checker, jobs: int) -> Iterator[Answer]:
-    """What `checker.answers` would say, in order; each process has its own copy of the checker."""
+    """What `checker.answers` would say, in order; each process has its own copy of the checker.
+
+    Raises ChildProcessError if one of them is ended from outside."""
+    try:
+        yield from _answers(lines, checker, jobs)
+    except BrokenExecutor as err:
+        raise ChildProcessError("one of its processes was ended, by a lack of memory or by hand") from err
+
+
+def _answers(lines: Iterator[Line], checker: Checker, jobs: int) -> Iterator[Answer]:
     with ProcessPoolExecutor(jobs) as pool:
         parts = _parts(lines)
         waiting: deque[Future[tuple[list[Answer], set[str]]]] = deque()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from networks import EVIDENCE, SEPARATIONS
 
 from dtdsym.__main__ import main as dtdsym_command
 from dtdsym.checker import __main__ as command
+from dtdsym.checker import processes
 from dtdsym.checker.__main__ import CLAIMS, main
 from dtdsym.checker.reading import DEEPEST
 
@@ -60,6 +62,19 @@ def test_processes_give_the_same_answers_in_order(file, capsys):
     alone = capsys.readouterr().out
     assert main([str(file), "--jobs", "2"]) == 0
     assert capsys.readouterr().out == alone
+
+
+def ended(part, checker):
+    """Instead of an answer the process ends, as if it had been killed."""
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_ends_the_check_in_one_line(file, capsys, monkeypatch):
+    monkeypatch.setattr(processes, "_on_worker", ended)
+    assert main([str(file), "--jobs", "2"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"dtdsym.checker: {file}: not checked to the end: one of its processes was ended")
+    assert said.count("\n") == 1
 
 
 def test_dtdsym_check_is_the_same(file, capsys):

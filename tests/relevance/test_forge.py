@@ -10,10 +10,13 @@ import pytest
 from oracles import activations, dot, exactly, positive
 
 import dtdsym
+from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.errors import OnHinge, Unreachable
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
+from dtdsym.network.plain import plain_layers
 from dtdsym.relevance.forge import forge, forge_normalised
+from dtdsym.relevance.neighbourhood import Neighbourhood
 from dtdsym.relevance.recursion import recursion
 from dtdsym.relevance.root_functions import AffineRoot
 
@@ -90,6 +93,19 @@ def test_what_is_reachable_is_reached_by_admissible_roots(made):
     assert recursion(made.network, made.x, forge(made.network, made.x, target)) == tuple(target)
     nothing = [0] * len(target)
     assert recursion(made.network, made.x, forge(made.network, made.x, nothing)) == tuple(nothing)
+
+
+@pytest.mark.parametrize("made", REACHING[:40], ids=str)
+def test_within_twice_the_radius_no_neuron_changes_its_state(made):
+    """At the corner of the box where the neuron's pre-activation is nearest to 0; at half the distance to its hinge at
+    most, so that the construction has room left."""
+    near = Neighbourhood.of(plain_layers(made.network), RATIONAL.lift(np.array(made.x, dtype=object)), 0)
+    bending = exactly(made.layers) if made.final_relu else exactly(made.layers)[:-1]
+    for (weight, bias), a, radius in zip(bending, made.values, near.patterns, strict=False):
+        for w, b in zip(weight, bias, strict=True):
+            z = dot(w, a) + b
+            assert 0 < radius <= 1
+            assert z == 0 or 2 * radius * sum(map(abs, w)) <= abs(z) / 2
 
 
 @pytest.mark.parametrize("made", LIMITED, ids=str)
