@@ -148,8 +148,11 @@ def _run(options: argparse.Namespace) -> int:
                         print(told)
         except BrokenPipeError:
             raise
-        except (OSError, EOFError, zlib.error) as err:
+        except ChildProcessError as err:
             print(f"dtdsym.checker: {path}: not checked to the end: {err}", file=sys.stderr)
+            return UNREADABLE
+        except (OSError, EOFError, zlib.error) as err:
+            print(f"dtdsym.checker: {path}: cannot be read ({err})", file=sys.stderr)
             return UNREADABLE
         left = [(what, name) for what, name in left if name not in checker.met]
     for what, name in left:

@@ -50,9 +50,9 @@ def _tells(layer: Layer, rule: Rule, here: dict[int, Any], there: dict[int, Any]
     if rule.name in ("lrp0", "epsilon"):
         signs = _signs(there[layer.output])
         return signs == _signs(here[layer.output]) and 0 not in signs
-    if rule.name == "zbox":
-        return False
     a = fractions(there[layer.source])
+    if rule.name == "zbox":
+        return all(not any(row[1]) or _along_box(row, rule, a) != 0 for row in layer.rows)
     return all(any(terms) is False or sum(terms) != 0 for terms in (_terms(row, rule, a) for row in layer.rows))
 
 
@@ -60,6 +60,13 @@ def _terms(row: Any, rule: Rule, a: list[Fraction]) -> list[Fraction]:
     """The terms of w.v, up to one factor."""
     places, weights, _ = row
     return [w * a[i] * factor for i, w, factor in zip(places, weights, _factors(weights, rule), strict=True)]
+
+
+def _along_box(row: Any, rule: Rule, a: list[Fraction]) -> Fraction:
+    """w.v, up to one factor: v is a less the low end where w > 0, less the high end where w < 0."""
+    low, high = rule.parameters
+    pairs = zip(row[0], row[1], strict=True)
+    return sum((w * (a[i] - (low if w > 0 else high)) for i, w in pairs), Fraction(0))
 
 
 def _factors(weights: list[int], rule: Rule) -> list[Fraction]:

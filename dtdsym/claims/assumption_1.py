@@ -26,6 +26,7 @@ from dtdsym.network.layers import Relu
 from dtdsym.network.receptive import Layer
 from dtdsym.relevance.composite import composite
 from dtdsym.relevance.rule import Rule
+from dtdsym.relevance.rules import zbox
 from dtdsym.relevance.train_free import propagate
 
 HALVINGS = 200
@@ -113,13 +114,20 @@ def _layer_tells(question: Question, layer: Layer, values: Mapping[int, Any]) ->
     if rule.name in ("lrp0", "epsilon"):
         z, other = (_signs(row) for row in values[layer.output])
         return z == other and 0 not in z
-    return rule.name in FACTORS and all(_terms_tell(rule, *_field(layer, n, there)) for n in range(layer.size))
+    tells = {"zbox": _box_tells}.get(rule.name, _terms_tell if rule.name in FACTORS else None)
+    return tells is not None and all(tells(rule, *_field(layer, n, there)) for n in range(layer.size))
 
 
 def _terms_tell(rule: Rule, w: np.ndarray, a: np.ndarray) -> bool:
     """Whether w.v is not 0, or each of its terms is."""
     terms = w * a * _factors(rule, w)
     return bool(terms.sum() != 0) or not terms.any()
+
+
+def _box_tells(rule: Rule, w: np.ndarray, a: np.ndarray) -> bool:
+    """Whether w.v is not 0, or there is no weight: v is a less an end of the box."""
+    low, high = RATIONAL.lift(rule.parameters)
+    return bool((w * zbox(RATIONAL, w, a, low, high)).sum() != 0) or not w.any()
 
 
 def _signs(numbers: np.ndarray) -> list[int]:

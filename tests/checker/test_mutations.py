@@ -55,7 +55,7 @@ def kinds() -> dict[str, list[str]]:
         "nearest_root over two cells": nearest_lines(split, (3, 1), domain="nonnegative"),
         "no nearest_root": nearest_lines(doubled, (3,), within="cell"),
         "no nearest_root from 0 on": nearest_lines(sequential(([[1]], [1])), (3,), domain="nonnegative"),
-        "assumption_1": claim_lines(two, (3, 1), ["assumption_1"], ["w2", "lrp0"]),
+        "assumption_1": claim_lines(two, (3, 1), ["assumption_1"], ["w2", "lrp0", "zbox:-1:5"]),
     }.items():
         found[name] = lines
     return found

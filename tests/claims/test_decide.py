@@ -134,7 +134,8 @@ def test_conservation_is_the_sum_that_the_oracle_finds(pairs, x):
 @given(pairs=layers(), x=PLANE_POINTS)
 def test_assumption_1_is_refuted_by_a_point_where_c_differs(pairs, x):
     network = sequential(*pairs)
-    for rule, parameters in (("zplus", ()), ("w2", ()), ("lrp0", ()), ("gamma", (Fraction(1),))):
+    rules = {"zplus": (), "w2": (), "lrp0": (), "gamma": (Fraction(1),), "zbox": (Fraction(-1), Fraction(2))}
+    for rule, parameters in rules.items():
         label = ":".join([rule, *map(str, parameters)])
         try:
             found = dtdsym.decide("assumption_1", network, x, rule=label)
@@ -152,6 +153,7 @@ def test_lrp0_has_constant_c_and_zplus_with_a_bias_has_not():
     assert verdict("assumption_1", network, (1, 1), rule="lrp0") == "proved"
     assert verdict("assumption_1", network, (1, 1), rule="zplus") == "refuted"
     assert verdict("assumption_1", sequential(([[1, 2]], [0])), (1, 1), rule="zplus") == "proved"
+    assert verdict("assumption_1", network, (1, 1), rule="zbox:0:2") == "refuted"
 
 
 def test_an_unknown_claim_is_refused_with_the_known_ones():
