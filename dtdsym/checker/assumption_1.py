@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from dtdsym.checker.claims import claim
-from dtdsym.checker.layers import Layer
+from dtdsym.checker.layers import Layer, plain_layers
 from dtdsym.checker.network import fractions, over_one
 from dtdsym.checker.reading import Refused, index, keys, point
 from dtdsym.checker.rules import DIRECTIONS, Rule, relevances
@@ -15,13 +15,11 @@ from dtdsym.checker.subject import View
 
 def _assumption_1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
     home = view.home(line["layer"])
-    nodes, start = view.network.nodes, home.plain.start
-    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
-        raise Refused("the network is no plain chain")
+    start = home.plain.start
+    layers = [layer for layer in plain_layers(view.network) if layer.source >= start]
     if not all(home.cell(plain=True).heights(home.a).values()):
         raise Refused("the input lies on a hinge")
     rule, _ = view.relevance(line["rule"], start)
-    layers = [layer for layer in view.layers.values() if layer.source >= start]
     if verdict == "proved":
         keys(evidence)
         zero = not any(home.cell(plain=True).gradient) and home.plain.output(home.a) == 0
@@ -77,17 +75,15 @@ def _factors(weights: list[int], rule: Rule) -> list[Fraction]:
 
 
 def _divides_by_z(view: View, layer: Layer, rule: Rule) -> bool:
-    nodes = view.network.nodes
     z, a = view.values[layer.output][0], view.values[layer.source][0]
-    bends = layer.output + 1 < len(nodes) and nodes[layer.output + 1].kind == "Relu"
-    if not bends and 0 in z:
+    if not layer.rectified and 0 in z:
         return False
     if rule.name == "lrp0":
         return True
     if rule.name not in ("x", "zplus", "gamma") or rule.name not in DIRECTIONS:
         return False
     for value, (places, weights, bias) in zip(z, layer.rows, strict=True):
-        if value > 0 or not bends:
+        if value > 0 or not layer.rectified:
             factors = _factors(weights, rule)
             own = {f for i, w, f in zip(places, weights, factors, strict=True) if w and (a[i] or not layer.source)}
             if bias or len(own) != 1 or own == {Fraction(0)}:

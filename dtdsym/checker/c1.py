@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from dtdsym.checker.cells import cell_at
 from dtdsym.checker.claims import claim
+from dtdsym.checker.layers import Layer, plain_layers
 from dtdsym.checker.reading import Refused, index, items, keys, point, record
 from dtdsym.checker.regular import closed
 from dtdsym.checker.subject import View
@@ -16,12 +18,15 @@ Form = list[Fraction]
 
 
 def _c1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
-    home, layer = view.home(line["layer"]), view.layer(line["layer"])
-    nodes = view.network.nodes
-    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
-        raise Refused("the network is no plain chain")
+    layers, layer = plain_layers(view.network), view.layer(line["layer"])
+    if layer.number == len(layers):
+        raise Refused("the claim speaks of layers that have another one above them")
+    home, above = view.home(layer.number), view.home(layer.number + 1)
+    for one in (home, above):
+        if not all(one.cell(plain=True).heights(one.a).values()):
+            raise Refused("the input of a layer lies on a hinge")
     gradient = home.gradient(None)
-    half_spaces = _half_spaces(view, line["layer"])
+    half_spaces = _half_spaces(view, layer, above.gradient(None))
     size = len(layer.rows)
     if verdict == "refuted":
         keys(evidence, "neuron", "point")
@@ -50,11 +55,9 @@ def _c1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]
         raise Refused("not every neuron has its list")
 
 
-def _half_spaces(view: View, number: int) -> dict[int, Form]:
+def _half_spaces(view: View, layer: Layer, gradient: Sequence[Fraction]) -> dict[int, Form]:
     """Of the neurons whose relevance bends where they change their state: the half-space in which they keep it."""
-    layer, above = view.layer(number), view.home(number + 1)
-    gradient = above.gradient(None)
-    if view.network.nodes[layer.output + 1].kind != "Relu":
+    if not layer.rectified:
         return {}
     found = {}
     width = view.network.nodes[layer.source].size

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from dtdsym.checker.claims import claim
+from dtdsym.checker.layers import Layer, plain_layers
 from dtdsym.checker.network import Node
 from dtdsym.checker.reading import Refused, index, items, keys, number, record
 from dtdsym.checker.subject import View
@@ -20,38 +21,36 @@ Interval = tuple[Fraction, Fraction]
 
 
 def _c4(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
-    nodes = view.network.nodes
-    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
-        raise Refused("the network is no plain chain")
     keys(evidence, "derivatives")
-    relus = [i for i, node in enumerate(nodes) if node.kind == "Relu"]
-    if verdict != "proved" or not relus or len(relus) > HIGHEST:
-        raise Refused("enclosures prove that derivatives are not zero, of up to 40 layers that bend")
-    stated = items(evidence["derivatives"], "derivatives", len(relus))
-    live = _live(nodes)
+    layers = plain_layers(view.network)
+    bending = [layer for layer in layers if layer.rectified]
+    if verdict != "proved" or not bending or bending[-1].number > HIGHEST:
+        raise Refused("enclosures prove that derivatives are not zero, of up to 40 layers, one of which bends")
+    stated = iter(items(evidence["derivatives"], "derivatives", len(bending)))
+    live = _live(view.network.nodes)
     values: list[Interval] = [(Fraction(x, view.values[0][1]),) * 2 for x in view.values[0][0]]
-    order = 0
-    for i, node in enumerate(nodes[1:], start=1):
-        if node.kind == "Linear":
-            values = [_affine(row, node.scale, values) for row in node.rows]
-            continue
-        order += 1
-        what = f"derivatives[{order - 1}]"
-        entry = record(stated[order - 1], what)
-        keys(entry, "layer", "order", "neuron", "low", "high")
-        for name in ("layer", "order"):
-            if index(entry[name], None, f"{what}: {name}") != order:
-                raise Refused(f"{what}: {name} is not {order}")
-        neuron = index(entry["neuron"], nodes[i].size, f"{what}: neuron")
-        if neuron not in live[i]:
-            raise Refused(f"{what}: no path of non-zero weights leads from an input through this neuron to the logit")
-        low, high = number(entry["low"], f"{what}: low"), number(entry["high"], f"{what}: high")
-        own = derivative(values[neuron], order)
-        if not low <= own[0] or not own[1] <= high:
-            raise Refused(f"{what}: the derivative is not shown to lie between these bounds")
-        if not (low > 0 or high < 0):
-            raise Refused(f"{what}: the bounds do not exclude zero")
-        values = [softplus(z) for z in values]
+    for layer in layers:
+        values = [_affine(row, layer.scale, values) for row in layer.rows]
+        if layer.rectified:
+            _check_derivative(layer, next(stated), live[layer.output], values)
+            values = [softplus(z) for z in values]
+
+
+def _check_derivative(layer: Layer, stated: Any, live: set[int], values: list[Interval]) -> None:
+    what = f"derivatives of layer {layer.number}"
+    entry = record(stated, what)
+    keys(entry, "layer", "neuron", "low", "high")
+    if index(entry["layer"], None, f"{what}: layer") != layer.number:
+        raise Refused(f"{what}: layer is not {layer.number}")
+    neuron = index(entry["neuron"], len(layer.rows), f"{what}: neuron")
+    if neuron not in live:
+        raise Refused(f"{what}: no path of non-zero weights leads from an input through this neuron to the logit")
+    low, high = number(entry["low"], f"{what}: low"), number(entry["high"], f"{what}: high")
+    own = derivative(values[neuron], layer.number)
+    if not low <= own[0] or not own[1] <= high:
+        raise Refused(f"{what}: the derivative is not shown to lie between these bounds")
+    if not (low > 0 or high < 0):
+        raise Refused(f"{what}: the bounds do not exclude zero")
 
 
 def _live(nodes: Sequence[Node]) -> dict[int, set[int]]:

@@ -5,24 +5,44 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dtdsym.checker.network import Network, Node, Row
-from dtdsym.checker.reading import index
+from dtdsym.checker.reading import Refused, index
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Node ids: its neurons compute the value of `output` from that of `source`. rows over scale, as in Node."""
+    """Node ids: its neurons compute the value of `output` from that of `source`. rows over scale, as in Node.
+    rectified: whether the next node is its ReLU."""
 
     source: int
     output: int
     rows: tuple[Row, ...]
     scale: int
     number: int
+    rectified: bool
 
 
 def layers_of(network: Network) -> dict[int, Layer]:
     """Output node -> layer, for all linear nodes in order; those without a number have number 0."""
-    linear = [(i, node) for i, node in enumerate(network.nodes) if node.kind == "Linear"]
-    return {i: Layer(node.sources[0], i, node.rows, node.scale, node.layer) for i, node in linear}
+    found = {}
+    for i, node in enumerate(network.nodes):
+        if node.kind == "Linear":
+            rectified = [(above.kind, above.sources) for above in network.nodes[i + 1 : i + 2]] == [("Relu", (i,))]
+            found[i] = Layer(node.sources[0], i, node.rows, node.scale, node.layer, rectified)
+    return found
+
+
+def plain_layers(network: Network) -> list[Layer]:
+    """The layers of a plain network: numbered linear nodes one after the other, each with at most one ReLU. Raises
+    Refused for any other."""
+    layers = list(layers_of(network).values())
+    end = 0
+    for layer in layers:
+        if layer.source != end or layer.output != end + 1 or not layer.number:
+            break
+        end = layer.output + layer.rectified
+    if not layers or end != len(network.nodes) - 1:
+        raise Refused("the network is not plain: numbered layers one after the other, each with at most one ReLU")
+    return layers
 
 
 def cut(network: Network, logit: int) -> Network:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 from dtdsym.checker.claims import claim
-from dtdsym.checker.layers import Layer
+from dtdsym.checker.layers import Layer, plain_layers
 from dtdsym.checker.network import fractions, over_one
 from dtdsym.checker.reading import Refused, items, keys, point, record
 from dtdsym.checker.subject import View
@@ -16,24 +15,11 @@ Vector = tuple[Fraction, ...]
 Matrix = list[Vector]
 
 
-def _chain(view: View) -> list[Layer]:
-    """The layers of a plain chain, in order."""
-    nodes = view.network.nodes
-    kinds = [node.kind for node in nodes]
-    plain = all(node.sources == (i - 1,) and node.kind in ("Linear", "Relu") for i, node in enumerate(nodes) if i)
-    if not plain or any(one == other for one, other in pairwise(kinds) if one == "Relu"):
-        raise Refused("the network is no plain chain of layers, each with at most one ReLU")
-    return list(view.layers.values())
-
-
 def _c2(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
     keys(evidence, "roots")
     if verdict != "proved":
         raise Refused("c2 is a theorem")
-    nodes = view.network.nodes
-    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in enumerate(nodes) if i):
-        raise Refused("the network is no plain chain")
-    numbers = [layer.number for layer in view.layers.values() if layer.number]
+    numbers = [layer.number for layer in plain_layers(view.network)]
     image: Vector | None = None
     for number, entry in zip(numbers, items(evidence["roots"], "roots", len(numbers)), strict=True):
         home = view.home(number)
@@ -65,8 +51,7 @@ class Roots:
 
 
 def _c3(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:
-    layers = _chain(view)
-    bends = [_bends(view, layer) for layer in layers]
+    layers = plain_layers(view.network)
     if verdict == "refuted":
         _unreachable(view, layers, evidence)
         return
@@ -79,9 +64,9 @@ def _c3(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
         root = roots.at(place, a)
         if root == a:
             raise Refused(f"roots[{place}]: the root is the layer's input")
-        if _states(layers, roots, bends, place, a) != _states(layers, roots, bends, place, root):
+        if _states(layers, roots, place, a) != _states(layers, roots, place, root):
             raise Refused(f"roots[{place}]: not shown to be admissible: a neuron changes its state on the way")
-        mask, below = _layer(layer, root, bends[place])
+        mask, below = _layer(layer, root)
         visited.append((a, root))
         masks.append(mask)
         a = below
@@ -99,22 +84,22 @@ def _c3(_: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -
         raise Refused("the roots yield another relevance than the target")
 
 
-def _states(layers: list[Layer], roots: Roots, bends: list[bool], place: int, p: Vector) -> list[list[bool]]:
+def _states(layers: list[Layer], roots: Roots, place: int, p: Vector) -> list[list[bool]]:
     """The states of all neurons that R^(l+1) o f_l asks for at p: of layer l at p, of the next at its root, ..."""
     found = []
     for k in range(place, len(layers)):
-        mask, p = _layer(layers[k], p if k == place else roots.at(k, p), bends[k])
+        mask, p = _layer(layers[k], p if k == place else roots.at(k, p))
         found.append(mask)
     return found
 
 
-def _layer(layer: Layer, a: Vector, bends: bool) -> tuple[list[bool], Vector]:
+def _layer(layer: Layer, a: Vector) -> tuple[list[bool], Vector]:
     """The states of a layer's neurons, none of which sits on its hinge, and their outputs."""
     z = [
         sum((w * a[i] for i, w in zip(places, weights, strict=True)), Fraction(bias)) / layer.scale
         for places, weights, bias in layer.rows
     ]
-    if not bends:
+    if not layer.rectified:
         return [True] * len(z), tuple(z)
     if any(value == 0 and any(weights) for value, (_, weights, _) in zip(z, layer.rows, strict=True)):
         raise Refused("a neuron sits on its hinge at a root")
@@ -135,7 +120,7 @@ def _unreachable(view: View, layers: list[Layer], evidence: dict[str, Any]) -> N
     """The theorem of forged explanations: the support of what can be reached."""
     keys(evidence, "target")
     target = point(evidence["target"], view.network.nodes[0].size, "target")
-    if len(layers) < 2 or (_bends(view, layers[-1]) and view.output <= 0):
+    if len(layers) < 2 or (layers[-1].rectified and view.output <= 0):
         raise Refused("the theorem speaks of at least two layers and of f(x) > 0")
     reachable: list[set[int]] = []
     for layer in layers:
@@ -143,7 +128,7 @@ def _unreachable(view: View, layers: list[Layer], evidence: dict[str, Any]) -> N
         if not all(home.cell(plain=True).heights(home.a).values()):
             raise Refused("an input of a layer lies on a hinge")
         z = view.values[layer.output][0]
-        active = [row for value, row in zip(z, layer.rows, strict=True) if value > 0 or not _bends(view, layer)]
+        active = [row for value, row in zip(z, layer.rows, strict=True) if value > 0 or not layer.rectified]
         reachable.append({i for places, weights, _ in active for i, w in zip(places, weights, strict=True) if w})
     if not any(target):
         raise Refused("the target 0 can be reached")
@@ -151,11 +136,6 @@ def _unreachable(view: View, layers: list[Layer], evidence: dict[str, Any]) -> N
         return
     if all(i in reachable[0] for i, r in enumerate(target) if r):
         raise Refused("the target can be reached")
-
-
-def _bends(view: View, layer: Layer) -> bool:
-    nodes = view.network.nodes
-    return layer.output + 1 < len(nodes) and nodes[layer.output + 1].kind == "Relu"
 
 
 def _dot(one: Vector, other: Vector) -> Fraction:

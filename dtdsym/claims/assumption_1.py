@@ -22,8 +22,7 @@ from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fraction, fractions,
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.geometry.cell import Cell
 from dtdsym.network.evaluate import evaluate
-from dtdsym.network.layers import Relu
-from dtdsym.network.receptive import Layer
+from dtdsym.network.plain import PlainLayer
 from dtdsym.relevance.composite import composite
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.rules import zbox
@@ -42,9 +41,9 @@ def decide(question: Question) -> Verdict:
     """Look at c in as many further points as there are coordinates; where it never differs, try the proof."""
     rule, layer = question.rule.label, question.layer
     statement = f"Under {rule}, R_j = a_j c_j with every c_j constant around the input of layer {layer}."
-    if question.home.x_on_hinge or not question.chain:
-        reason = "It is decided for plain chains of layers and ReLUs, at inputs off all hinges."
-        return Undecided("assumption_1", statement, reason)
+    above = question.plain[layer - 1 :]
+    if question.home.x_on_hinge:
+        return Undecided("assumption_1", statement, "It is decided at inputs off all hinges.")
     a, meter = question.a, question.budget.start()
     tried = 0
     for place in range(len(a)):
@@ -61,7 +60,7 @@ def decide(question: Question) -> Verdict:
             return Refuted("assumption_1", statement, reason, True, witness, (neuron, point))
     if not any(question.home.gradient) and question.slice(a) == 0:
         return Proved("assumption_1", statement, "The function is zero around the input, and so is all relevance.")
-    if _is_linear(question):
+    if all(_divides_by_z(question, one) for one in above):
         reason = "Every layer divides by a multiple of its pre-activations, so relevance is the input times one vector."
         return Proved("assumption_1", statement, reason)
     reason = f"No c_j differs at {tried} further points, and no proof is known."
@@ -100,22 +99,22 @@ def _differing(question: Question, a: np.ndarray, point: np.ndarray) -> tuple[in
 
 def _tells(question: Question, values: Mapping[int, Any]) -> bool:
     """Whether the second of two points tells about the first, as the module says. values: of all nodes, (2, width)."""
-    layers = [layer for layer in question.one.linear.values() if layer.source >= question.slice.start]
-    return all(_layer_tells(question, layer, values) for layer in layers)
+    return all(_layer_tells(question, layer, values) for layer in question.plain[question.layer - 1 :])
 
 
-def _layer_tells(question: Question, layer: Layer, values: Mapping[int, Any]) -> bool:
-    here, there = values[layer.source]
-    rule = composite(question.rule).rule(layer, question.one)
+def _layer_tells(question: Question, layer: PlainLayer, values: Mapping[int, Any]) -> bool:
+    own = question.one.layer(layer.number)
+    here, there = values[own.source]
+    rule = composite(question.rule).rule(own, question.one)
     if _signs(here) != _signs(there):
         return False
     if rule.name in ("w2", "flat", "pinv", "alpha_beta"):
         return True  # no denominators, constants, or sums of terms of one sign
     if rule.name in ("lrp0", "epsilon"):
-        z, other = (_signs(row) for row in values[layer.output])
+        z, other = (_signs(row) for row in values[own.output])
         return z == other and 0 not in z
     tells = {"zbox": _box_tells}.get(rule.name, _terms_tell if rule.name in FACTORS else None)
-    return tells is not None and all(tells(rule, *_field(layer, n, there)) for n in range(layer.size))
+    return tells is not None and all(tells(rule, w, there) for w in layer.matrix)
 
 
 def _terms_tell(rule: Rule, w: np.ndarray, a: np.ndarray) -> bool:
@@ -134,40 +133,26 @@ def _signs(numbers: np.ndarray) -> list[int]:
     return [int(number > 0) - int(number < 0) for number in numbers]
 
 
-def _is_linear(question: Question) -> bool:
+def _divides_by_z(question: Question, layer: PlainLayer) -> bool:
     """The criterion. An inactive neuron receives no relevance under these rules, since its output is 0."""
-    layers = [layer for layer in question.one.linear.values() if layer.source >= question.slice.start]
-    return all(_divides_by_z(question, layer) for layer in layers)
-
-
-def _divides_by_z(question: Question, layer: Layer) -> bool:
-    z, a = question.values[layer.output], question.values[layer.source]
-    bends = layer.output + 1 < len(question.one.nodes) and isinstance(question.one.nodes[layer.output + 1], Relu)
-    if not bends and (z == 0).any():
+    own = question.one.layer(layer.number)
+    z, a = question.values[own.output], question.values[own.source]
+    if not layer.rectified and (z == 0).any():
         return False  # where a linear neuron is 0 only here, what it passes on is another thing here than around
-    rule = composite(question.rule).rule(layer, question.one)
+    rule = composite(question.rule).rule(own, question.one)
     if rule.name == "lrp0":
         return True
-    active = np.flatnonzero(z > 0) if bends else range(layer.size)
+    active = np.flatnonzero(z > 0) if layer.rectified else range(layer.size)
     return rule.name in FACTORS and all(_proportional(rule, layer, int(neuron), a) for neuron in active)
 
 
-def _proportional(rule: Rule, layer: Layer, neuron: int, a: np.ndarray) -> bool:
+def _proportional(rule: Rule, layer: PlainLayer, neuron: int, a: np.ndarray) -> bool:
     """Whether w.v is a multiple, not 0, of w.a + b as a function of a, where what is 0 in a hidden layer stays 0."""
-    w, seen = _field(layer, neuron, a)
-    alive = np.asarray(w != 0) & (np.asarray(seen != 0) if layer.source else np.ones(len(w), dtype=bool))
+    w = layer.matrix[neuron]
+    alive = np.asarray(w != 0) & (np.asarray(a != 0) if layer.number > 1 else np.ones(len(w), dtype=bool))
     own = {fraction(factor) for factor in _factors(rule, w)[alive]}
-    return layer.biases(slice(neuron, neuron + 1))[0] == 0 and len(own) == 1 and own != {Fraction(0)}
+    return bool(layer.biases[neuron] == 0) and len(own) == 1 and own != {Fraction(0)}
 
 
 def _factors(rule: Rule, w: np.ndarray) -> np.ndarray:
     return np.asarray(FACTORS[rule.name](w, *(RATIONAL.lift(parameter) for parameter in rule.parameters)), dtype=object)
-
-
-def _field(layer: Layer, neuron: int, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Exact weights of a neuron, up to one factor, and the inputs they meet."""
-    block = slice(neuron, neuron + 1)
-    w = RATIONAL.lift(layer.weights(block))[0]
-    factors, fields = layer.factors(block), layer.fields(block)
-    w = w if factors is None else w * RATIONAL.lift(factors)[0]
-    return w, a if fields is None else RATIONAL.take(a, fields[0])

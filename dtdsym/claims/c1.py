@@ -15,14 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fractions, text
+from dtdsym.arithmetic.rational import ONE, ZERO, fractions, text
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.errors import OnHinge
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.within import Contained, Escapes, within
-from dtdsym.network.layers import Relu
 from dtdsym.network.slice import Slice
 
 ALL = -1
@@ -35,9 +32,8 @@ def decide(question: Question) -> Verdict:
         f"With constant roots above layer {question.layer}, where its neurons' relevance has one gradient the network "
         "has one, too (Proposition 1 as printed)."
     )
-    if not question.chain or question.layer == len(question.one.layers):
-        reason = "It speaks of inner layers of plain chains of layers and ReLUs."
-        return Undecided("c1", statement, reason)
+    if question.layer == len(question.plain):
+        return Undecided("c1", statement, "It speaks of layers that have another one above them.")
     home, meter = question.home, question.budget.start()
     on_hinge = Undecided("c1", statement, "It is decided off hinges, and the input sits on one.")
     try:
@@ -69,7 +65,7 @@ def regions(question: Question, above: tuple[Any, ...]) -> Iterator[tuple[int, l
     """(neuron or ALL, the half-spaces in which the relevance has one gradient, what multiplies their pre-activations to
     make them whole): of all together, then of each."""
     layer = question.one.layer(question.layer)
-    bends = isinstance(question.one.nodes[layer.output + 1], Relu)
+    bends = question.plain[question.layer - 1].rectified
     rows = {neuron: _half_space(question, neuron) for neuron in range(layer.size)} if bends else {}
     counting = [neuron for neuron in rows if above[neuron] != 0 and rows[neuron][0]]
     for neuron, own in ((ALL, counting), *((neuron, [neuron]) for neuron in range(layer.size))):
@@ -80,15 +76,9 @@ def regions(question: Question, above: tuple[Any, ...]) -> Iterator[tuple[int, l
 def _half_space(question: Question, neuron: int) -> tuple[list[Any], Any]:
     """Integers (a, c) with a.x + c > 0 where the neuron keeps its state, none if it never changes it; and what they are
     multiples of the pre-activation by."""
-    layer, block = question.one.layer(question.layer), slice(neuron, neuron + 1)
-    z = question.values[layer.output][neuron]
-    w = RATIONAL.lift(np.zeros(layer.width, dtype=int))
-    weights, factors, fields = RATIONAL.lift(layer.weights(block))[0], layer.factors(block), layer.fields(block)
-    weights = weights if factors is None else weights * RATIONAL.lift(factors)[0]
-    for place, weight in zip(range(layer.width) if fields is None else fields[0], weights, strict=True):
-        if place >= 0:
-            w[place] = w[place] + weight
-    bias = RATIONAL.lift(layer.biases(block))[0]
+    layer = question.plain[question.layer - 1]
+    z, w = question.values[question.one.layer(question.layer).output][neuron], layer.matrix[neuron]
+    bias = layer.biases[neuron]
     if z == 0 or not w.any():
         return [], ONE.q
     common = ONE.q

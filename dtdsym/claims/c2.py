@@ -24,12 +24,12 @@ HALVINGS = 400
 def decide(question: Question) -> Verdict:
     """Roots near the input at every layer."""
     statement = "With constant roots Definition 3 is the gradient times the input less the root, identically."
-    network = question.one
-    if not question.chain:
-        return Undecided("c2", statement, "It speaks of plain chains of layers and ReLUs.")
+    network, meter = question.one, question.budget.start()
     roots: list[np.ndarray] = []
     image = question.x
-    for number, layer in enumerate(network.layers, start=1):
+    for number in range(1, len(question.plain) + 1):
+        meter.tick()
+        layer = network.layer(number)
         a = question.values[layer.source]
         cell = cell_at(Slice(network, layer.source, {}), a)
         if cell.hinged:

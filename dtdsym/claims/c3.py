@@ -10,9 +10,8 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import fractions
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
-from dtdsym.errors import InputError, Unreachable, UnsupportedLayer
-from dtdsym.network.layers import Relu
-from dtdsym.network.receptive import Layer
+from dtdsym.errors import InputError, Unreachable
+from dtdsym.network.plain import PlainLayer
 from dtdsym.relevance.forge import forge
 from dtdsym.relevance.recursion import recursion
 
@@ -22,27 +21,27 @@ def decide(question: Question) -> Verdict:
     if question.target is None:
         raise InputError("claim c3 needs a target: the relevance (in,) that is to be forged")
     statement = "Admissible roots make Definition 3 yield exactly the target."
-    ended = isinstance(question.one.nodes[-1], Relu)
-    if len(question.one.layers) < 2 or (ended and question.values[len(question.one.nodes) - 1][0] == 0):
+    last = question.plain[-1]
+    if len(question.plain) < 2 or (last.rectified and question.values[len(question.one.nodes) - 1][0] == 0):
         reason = "It speaks of at least two layers, and of a logit above 0 where a ReLU ends the network."
         return Undecided("c3", statement, reason)
-    if any(_on_hinge(question, layer) for layer in question.one.layers):
+    if any(_on_hinge(question, layer) for layer in question.plain):
         return Undecided("c3", statement, "A neuron's pre-activation is 0 at the input.")
     try:
         found = forge(question.one, fractions(question.x), question.target)
     except Unreachable as why:
         return Refuted("c3", statement, f"{why}.", grounds=question.target)
-    except UnsupportedLayer as why:
-        return Undecided("c3", statement, f"{why}.")
-    made = recursion(question.one, fractions(question.x), found, budget=question.budget)
+    made = recursion(question.one, fractions(question.x), found, check=False, budget=question.budget)
+    open_ = [one for layer in made.admissible for one in layer if one.name == "undecided"]
+    if open_:
+        return Undecided("c3", statement, f"Forged roots are found, but not confirmed: {open_[0].reason}.")
+    made.require_admissible()
     assert tuple(made) == question.target, "forged roots that miss their target: a bug; please report"
     reason = f"One affine root for each of {len(found)} layers does it, and the recursion confirms it."
     return Proved("c3", statement, reason, True, grounds=found)
 
 
-def _on_hinge(question: Question, layer: Layer) -> bool:
+def _on_hinge(question: Question, layer: PlainLayer) -> bool:
     """Whether a neuron with any weight has a pre-activation of 0, before a ReLU."""
-    nodes, z = question.one.nodes, question.values[layer.output]
-    bends = layer.output + 1 < len(nodes) and isinstance(nodes[layer.output + 1], Relu)
-    zeros = [int(neuron) for neuron in np.flatnonzero(np.asarray(z == 0))] if bends else []
-    return any(layer.weights(slice(neuron, neuron + 1)).any() for neuron in zeros)
+    z = question.values[question.one.layer(layer.number).output]
+    return layer.rectified and bool((np.asarray(z == 0) & layer.weighted).any())

@@ -9,7 +9,7 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.claims.verdict import Question, Undecided, Verdict
-from dtdsym.errors import BudgetSpent, InputError
+from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite, composite, parse
@@ -69,13 +69,14 @@ def ask(
 
 
 def answer(claim: str, question: Question) -> Verdict:
-    """The verdict; Undecided where the budget ends. Raises InputError for an unknown claim, OnHinge."""
+    """The verdict; Undecided where the budget ends, and where the claim does not speak of such networks. Raises
+    InputError for an unknown claim, OnHinge."""
     check_claim(claim)
     decided: Callable[[Question], Verdict] = import_module(f"dtdsym.claims.{claim}").decide
     try:
         return decided(question)
-    except BudgetSpent as spent:
-        return Undecided(claim, f"{CLAIMS[claim][0].upper()}{CLAIMS[claim][1:]}.", str(spent))
+    except (BudgetSpent, UnsupportedLayer) as why:
+        return Undecided(claim, f"{CLAIMS[claim][0].upper()}{CLAIMS[claim][1:]}.", f"{why}.")
 
 
 def check_claim(claim: str) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dtdsym.arithmetic.rational import ZERO
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.errors import UnsupportedLayer
 from dtdsym.geometry.placement import place_in
-from dtdsym.network.layers import Affine, Convolution, Relu
 
 STATEMENT = "The origin is not in the linear region of the input of layer {}."
 
@@ -41,12 +41,11 @@ def decide(question: Question) -> Verdict:
 
 
 def theorem_holds(question: Question) -> bool:
-    """Whether the premises of the theorem hold of F_l: a chain of layers with ReLUs, the last one included, all biases
-    <= 0, and F_l > 0 at the input. The region is that of a regular point, so the input lies off F_l's bends."""
-    nodes, start = question.one.nodes, question.slice.start
-    if not question.chain or not isinstance(nodes[-1], Relu):
+    """Whether the premises of the theorem hold of F_l: a plain network, every layer from l on with a ReLU and without
+    a bias above 0, and F_l > 0 at the input, which has a region, so that F_l does not bend there."""
+    try:
+        above = question.plain[question.layer - 1 :]
+    except UnsupportedLayer:
         return False
-    above = [node for node in nodes[start + 1 :] if isinstance(node, Affine | Convolution)]
-    relus = sum(isinstance(node, Relu) for node in nodes[start + 1 :])
-    biases = all((node.bias <= 0).all() for node in above)
-    return relus >= len(above) and biases and bool(question.values[len(nodes) - 1][0] > 0)
+    premises = all(layer.rectified and (layer.biases <= 0).all() for layer in above)
+    return premises and bool(question.values[len(question.one.nodes) - 1][0] > 0)

@@ -14,8 +14,8 @@ from dtdsym.arithmetic.rational import RATIONAL, vector
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.component import Component
 from dtdsym.network.evaluate import evaluate
-from dtdsym.network.layers import Affine, Convolution, Input, Relu
 from dtdsym.network.network import Network
+from dtdsym.network.plain import PlainLayer, plain_layers
 from dtdsym.network.slice import Slice, slice_at
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.rule import Rule
@@ -50,13 +50,10 @@ class Question:
         """F_l at the input."""
         return slice_at(self.network, self.x, logit=self.logit, layer=self.layer)[0]
 
-    @property
-    def chain(self) -> bool:
-        """Whether the network is a plain chain of linear layers, convolutions and ReLUs."""
-        return all(
-            isinstance(node, Input | Affine | Convolution | Relu) and node.sources in ((), (index - 1,))
-            for index, node in enumerate(self.one.nodes)
-        )
+    @cached_property
+    def plain(self) -> tuple[PlainLayer, ...]:
+        """f_1, ..., f_n. Raises UnsupportedLayer, with the node, where the network is not plain."""
+        return plain_layers(self.one)
 
     @property
     def a(self) -> np.ndarray:

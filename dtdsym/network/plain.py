@@ -1,18 +1,19 @@
-"""Plain feed-forward networks: layers one after the other, each a linear map or convolution with at most one ReLU."""
+"""Plain feed-forward networks: layers one after the other, each a linear map, convolution or batch normalisation (or
+one of the first two with batch normalisation folded into it) with at most one ReLU."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from dtdsym.arithmetic import Arithmetic
+from dtdsym.arithmetic import Arithmetic, Forward
 from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.errors import UnsupportedLayer
 from dtdsym.network.evaluate import differentiate, evaluate
-from dtdsym.network.layers import Affine, Convolution, Input, Node, Relu, with_sources
+from dtdsym.network.layers import Input, Relu, with_sources
 from dtdsym.network.network import Network
 
 
@@ -36,11 +37,11 @@ class PlainLayer:
     @property
     def rectified(self) -> bool:
         """Whether a ReLU follows the map."""
-        return len(self.network.nodes) == 3
+        return isinstance(self.network.nodes[-1], Relu)
 
-    def preactivation(self, ops: Arithmetic, a: Any) -> Any:
+    def preactivation(self, ops: Forward, a: Any) -> Any:
         """z = W a + b (..., size) at a (..., width)."""
-        return evaluate(self.linear, ops, {0: a})[1]
+        return evaluate(self.linear, ops, {0: a})[len(self.linear.nodes) - 1]
 
     def __call__(self, ops: Arithmetic, a: Any) -> Any:
         """f_l(a)."""
@@ -53,12 +54,18 @@ class PlainLayer:
     @cached_property
     def linear(self) -> Network:
         """The map without its ReLU."""
-        return Network(self.network.nodes[:2])
+        nodes = self.network.nodes
+        return Network(nodes[:-1] if self.rectified else nodes)
 
     @cached_property
     def weighted(self) -> np.ndarray:
         """(size,) which neurons depend on the layer's input at all."""
         return np.array([bool(row.any()) for row in self.matrix])
+
+    @cached_property
+    def biases(self) -> np.ndarray:
+        """b (size,), exact."""
+        return np.asarray(self.preactivation(RATIONAL, RATIONAL.lift([0] * self.width)), dtype=object)
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -69,21 +76,29 @@ class PlainLayer:
 def plain_layers(network: Network) -> tuple[PlainLayer, ...]:
     """The layers f_1, ..., f_n of a plain network. Raises UnsupportedLayer, with the node, for any other."""
     found: list[PlainLayer] = []
-    for index, node in enumerate(network.nodes[1:], start=1):
-        if node.sources != (index - 1,) or not isinstance(node, Affine | Convolution | Relu):
-            _refuse(index, node)
-        if isinstance(node, Relu):
-            if not found or found[-1].rectified:
-                _refuse(index, node)
-            one: tuple[Node, ...] = (*found.pop().network.nodes, Relu(1, node.name))
-        else:
-            one = (Input((network.sizes[index - 1],)), with_sources(node, [0]))
-        found.append(PlainLayer(len(found) + 1, Network(one)))
+    end = 0
+    for number, layer in enumerate(network.layers, start=1):
+        start = end
+        if layer.source != start:
+            _refuse(network, start + 1)
+        rectified = layer.output + 1 < len(network.nodes) and isinstance(network.nodes[layer.output + 1], Relu)
+        end = layer.output + rectified
+        own = network.nodes[start + 1 : end + 1]
+        bent = next((start + 1 + k for k, node in enumerate(own) if node.sources != (start + k,)), None)
+        if bent is not None:
+            _refuse(network, bent)
+        moved = (with_sources(node, [k]) for k, node in enumerate(own))
+        found.append(PlainLayer(number, Network((Input((network.sizes[start],)), *moved))))
+    if end != len(network.nodes) - 1:
+        _refuse(network, end + 1)
     return tuple(found)
 
 
-def _refuse(index: int, node: Node) -> None:
+def _refuse(network: Network, index: int) -> NoReturn:
+    node = network.nodes[index]
+    name = f" {node.name!r}" if node.name else ""
+    sources = " and ".join(map(str, node.sources))
     raise UnsupportedLayer(
-        f"node {index} {node.name!r} is a {type(node).__name__} on {node.sources}: Definition 3 is for plain networks, "
-        "linear layers or convolutions one after the other, each with at most one ReLU; see explain for others"
+        f"node {index}{name}, {type(node).__name__} of node {sources}: this is for plain networks, linear "
+        "layers or convolutions one after the other, each with at most one ReLU"
     )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.dual import DUAL, Dual, side
-from dtdsym.errors import OnHinge
+from dtdsym.errors import BudgetSpent, OnHinge
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.placement import INSIDE, place_in
@@ -46,13 +46,19 @@ UNASKED = Verdict("admissible", "no point of the recursion asks for it")
 
 
 def verdicts(functions: Definition3, point: np.ndarray, budget: Budget) -> tuple[tuple[Verdict, ...], ...]:
-    """Verdicts for the neurons of each layer, as R^1(point) and R^l at the activations of `point` need their roots."""
+    """Verdicts for the neurons of each layer, as R^1(point) and R^l at the activations of `point` need their roots.
+
+    Where the budget, which all of them share, ends before, none is admissible."""
     sizes = [layer.size for layer in functions.layers[:-1]]
     found = [*([UNASKED] * size for size in sizes), [UNASKED]]
-    asked = _Inspection(replace(functions, frozen=False), budget)
-    for number, a in enumerate(forward(functions.layers, point)[:-1], start=1):
-        for layer, neuron, verdict in asked.inspect(number, a):
-            found[layer - 1][neuron] = found[layer - 1][neuron].worst(verdict)
+    asked = _Inspection(replace(functions, frozen=False, tick=budget.start().tick), budget)
+    try:
+        for number, a in enumerate(forward(functions.layers, point)[:-1], start=1):
+            for layer, neuron, verdict in asked.inspect(number, a):
+                found[layer - 1][neuron] = found[layer - 1][neuron].worst(verdict)
+    except BudgetSpent as spent:
+        left = Verdict("undecided", str(spent))
+        return tuple(tuple(one.worst(left) for one in layer) for layer in found)
     return tuple(tuple(layer) for layer in found)
 
 

@@ -9,7 +9,7 @@ layer's input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,15 @@ from dtdsym.relevance.root_functions import LayerRootFunctions, functions_of
 class Definition3:
     """R^1, ..., R^{n+1} of one logit as functions. frozen: gradients are constants, as in Algorithm 1.
 
-    signs: of all pre-activations below a ReLU, noted in the order of the recursion; 2 or -2 where a side decides."""
+    signs: of all pre-activations below a ReLU, noted in the order of the recursion; 2 or -2 where a side decides.
+    tick: called at every step of the recursion, which is exponential in the depth; what it raises ends it."""
 
     layers: tuple[PlainLayer, ...]
     roots: tuple[LayerRootFunctions, ...]
     logit: int
     frozen: bool = False
     signs: list[np.ndarray] | None = None
+    tick: Callable[[], None] | None = None
 
     @property
     def depth(self) -> int:
@@ -54,6 +56,8 @@ class Definition3:
         """R^l (..., d_l) at a (..., d_l), with l = number from 1 to n + 1."""
         if number > self.depth:
             return a * (np.arange(a.shape[-1]) == self.logit)
+        if self.tick is not None:
+            self.tick()
         roots = self.roots_at(number, a)
         shift = a[..., None, :] - roots
         chosen = np.array([[j == group for j in self.roots[number - 1].which] for group in range(roots.shape[-2])])

@@ -1,6 +1,6 @@
-"""The recursive Taylor decomposition of a plain network, exact (Definition 3), and the paper's own algorithms for it.
+"""The recursive Taylor decomposition of a plain network, exact: Definition 3 (dtdsym.relevance.definition3).
 
-What the paper's algorithms compute instead of Definition 3 (dtdsym.relevance.definition3):
+The paper's own algorithms for it compute something else:
 - Algorithm 1, `full_backward`, treats gradients inside R^{l+1} as constants, and has one root a layer.
 - Algorithm 2, `dtdsym.explain`, propagates the numbers R^{l+1}_j at the layer's input, not the function at the root.
 """
@@ -8,6 +8,7 @@ What the paper's algorithms compute instead of Definition 3 (dtdsym.relevance.de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -40,8 +41,9 @@ class Decomposition(tuple[Fraction, ...]):
 
     @cached_property
     def layers(self) -> tuple[tuple[Fraction, ...], ...]:
-        """R^l(a_l) for l = 1, ..., n + 1, with a_l the network's activations at x."""
-        functions, point, _ = self._asked
+        """R^l(a_l) for l = 1, ..., n + 1, with a_l the network's activations at x. Raises BudgetSpent."""
+        functions, point, budget = self._asked
+        functions = replace(functions, tick=budget.start().tick)
         activations = forward(functions.layers, point)
         return tuple(
             rationals(functions.relevance(number, Dual({0: a}))) for number, a in enumerate(activations, start=1)
@@ -84,8 +86,9 @@ def recursion(
     affine_root(matrix, vector), rule_root(rule), or a Python function: f(ops, a) over an arithmetic, a (..., d_l), or
     f(a) of one input (d_l,).
     check: whether every root must be admissible, by proof; `.admissible` decides that without it too.
-    Raises Inadmissible, naming layer, neuron and reason; UnsupportedLayer for networks that are not plain; InputError,
-    ShapeMismatch, NotExact, RuleError; and OnHinge where a derivative that is asked for does not exist.
+    budget: of the recursion, which is exponential in the depth, and again of all verdicts on roots together.
+    Raises BudgetSpent; Inadmissible, naming layer, neuron and reason; UnsupportedLayer for networks that are not plain;
+    InputError, ShapeMismatch, NotExact, RuleError; and OnHinge where a derivative that is asked for does not exist.
     Source: Definition 3 of Sixt and Landgraf 2022, whose layer l != n and composition order are misprints.
     """
     found = _decompose(network, x, roots, logit, frozen=False, budget=budget)
@@ -113,4 +116,6 @@ def _decompose(
         if frozen and len(set(own.which) - {-1}) > 1:
             raise InputError(f"layer {number} has different roots; Algorithm 1 has one root for all neurons of a layer")
     point = vector(flat_point(network, x), size=network.sizes[0], name="x")
-    return Decomposition(rationals(asked.relevance(1, Dual({0: point}))), asked, point, budget or Budget())
+    allowed = budget or Budget()
+    relevance = replace(asked, tick=allowed.start().tick).relevance(1, Dual({0: point}))
+    return Decomposition(rationals(relevance), asked, point, allowed)

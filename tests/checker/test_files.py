@@ -37,6 +37,7 @@ INVALID = {
     "a_segment_that_does_not_leave": (3, "the segment does not leave the region there"),
     "a_segment_that_leaves": (3, "segment: the gradient is another one"),
     "a_segment_with_a_breakpoint_left_out": (3, "segment: there is another breakpoint"),
+    "a_state_of_a_neuron_on_its_hinge": (3, "the input of a layer lies on a hinge"),
     "a_weight_changed": (1, "the network's hash is"),
     "an_input_too_short": (2, "values has 1 entries, 2 were expected"),
     "an_unknown_claim": (3, "claim 'trust' is unknown"),

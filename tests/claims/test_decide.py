@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from networks import SEPARATIONS, sequential
 from oracles import train_free
@@ -24,6 +25,7 @@ from dtdsym.geometry.placement import Place
 from dtdsym.relevance.composite import parse
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HALF = Fraction(1, 2)
 SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))  # [[x1] + [x2]]
 
 
@@ -76,7 +78,35 @@ def test_c4_counts_the_layers_that_bend(order):
     assert found.name == "proved"
     low, high = (Fraction(found.witness["derivatives"][0][end]) for end in ("low", "high"))
     assert float((low + high) / 2) == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-15)
-    assert [entry["order"] for entry in found.witness["derivatives"]] == list(range(1, order + 1))
+    assert [entry["layer"] for entry in found.witness["derivatives"]] == list(range(1, order + 1))
+
+
+def test_c4s_order_is_the_layers_number_though_other_layers_do_not_bend():
+    """Linear, Linear, ReLU, Linear: relevance passes two layers below the logit's before it meets the ReLU's, which R^1
+    differentiates twice."""
+    network = chain_of("linear", "linear", "relu", "linear")
+    found = dtdsym.decide("c4", network, (HALF,))
+    assert found.name == "proved"
+    assert "up to order 2" in found.statement
+    assert [entry["layer"] for entry in found.witness["derivatives"]] == [2]
+
+
+def chain_of(*kinds):
+    """[x] or x again and again, in one dimension."""
+    made = {"linear": lambda: torch.nn.Linear(1, 1), "relu": torch.nn.ReLU}
+    modules = [made[kind]() for kind in kinds]
+    for one in (module for module in modules if isinstance(module, torch.nn.Linear)):
+        torch.nn.init.ones_(one.weight)
+        torch.nn.init.zeros_(one.bias)
+    return dtdsym.from_module(torch.nn.Sequential(*modules), torch.ones(1, 1))
+
+
+@pytest.mark.parametrize("kinds", [("linear", "relu", "relu"), ("relu", "linear", "relu", "linear")])
+@pytest.mark.parametrize("claim", ["c1", "c2", "c3", "c4", "assumption_1"])
+def test_claims_about_definition_3_say_which_node_is_in_the_way(claim, kinds):
+    found = dtdsym.decide(claim, chain_of(*kinds), (1,), target=(1,))
+    assert found.name == "undecided"
+    assert "this is for plain networks" in found.reason
 
 
 def test_c4_does_not_say_that_a_derivative_is_zero():
@@ -118,6 +148,27 @@ def test_nonpositive_biases(layers_, relu, x, expected, theorem):
     found = dtdsym.decide("nonpositive_bias", sequential(*layers_, final_relu=relu), x)
     assert (found.name, found.witness["theorem"]) == (expected, theorem)
     assert found.witness["in_closure"] == (expected == "refuted" or layers_[0][1] == [0])
+
+
+@pytest.mark.parametrize(("slope", "offset", "x"), [(1, -1, HALF), (-1, 0, 1)])
+def test_the_theorem_does_not_speak_where_a_layer_has_no_relu(slope, offset, x):
+    """Two linear layers below ReLUs: the biases together may be above 0, and the origin in the input's region."""
+    first, second = (torch.nn.Linear(1, 1) for _ in range(2))
+    with torch.no_grad():
+        for module, (weight, bias) in ((first, (slope, offset)), (second, (-1, 0))):
+            module.weight.fill_(weight)
+            module.bias.fill_(bias)
+    for ends in ([torch.nn.ReLU()], [torch.nn.ReLU(), torch.nn.ReLU()]):
+        network = dtdsym.from_module(torch.nn.Sequential(first, second, *ends), torch.ones(1, 1))
+        found = dtdsym.decide("nonpositive_bias", network, (x,))
+        assert found.witness["theorem"] == "does not speak"
+        assert found.name == ("refuted" if dtdsym.place(network, (x,), (0,)).inside else "proved")
+
+
+def test_c3_obeys_its_budget():
+    deep = sequential(*[([[1, 0.5], [0.5, 1]], [0, 0])] * 8, ([[1, 1]], [0]))
+    found = dtdsym.decide("c3", deep, (1, 1), target=(1, 2), budget=dtdsym.Budget(seconds=0.05))
+    assert (found.name, "budget" in found.reason) == ("undecided", True)
 
 
 @SLOW

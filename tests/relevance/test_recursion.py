@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import definition_3, exactly, line_root, search_direction
@@ -14,9 +15,10 @@ from strategies import layers
 
 import dtdsym
 from dtdsym.arithmetic.dual import DUAL
-from dtdsym.errors import Inadmissible, InputError, OnHinge, ShapeMismatch, UnsupportedLayer
+from dtdsym.errors import BudgetSpent, Inadmissible, InputError, OnHinge, ShapeMismatch, UnsupportedLayer
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
+from dtdsym.network.plain import plain_layers
 from dtdsym.relevance.definition3 import functions
 from dtdsym.relevance.recursion import full_backward, recursion
 from dtdsym.relevance.root_functions import affine_root, constant_root, rule_root
@@ -219,7 +221,7 @@ def test_what_is_not_plain_is_refused_by_name():
     builder = Builder((2,))
     start = builder.input
     hidden = builder.relu(builder.linear(start, np.eye(2), None))
-    with pytest.raises(UnsupportedLayer, match="is a Add"):
+    with pytest.raises(UnsupportedLayer, match="node 3, Add of node 2 and 0: this is for plain networks"):
         recursion(builder.network(builder.add(hidden, start)), (1, 1), [])
 
 
@@ -282,3 +284,40 @@ def test_powers_and_magnitudes_in_a_root_function():
     one = sequential(([[1, 2]], [0]), final_relu=False)
     found = recursion(one, (1, -2), [lambda a: (a[0] ** 2 - 1, abs(a[1]))], check=False)
     assert tuple(found) == (1, -8)
+
+
+def test_a_convolution_with_folded_batch_normalisation_is_one_layer():
+    """The same function as its numbers multiplied out, and the same relevance."""
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm1d(2, eps=0.0).eval()
+    with torch.no_grad():
+        norm.running_var.copy_(torch.tensor([4.0, 16.0]))
+        norm.running_mean.copy_(torch.tensor([0.5, -1.0]))
+        norm.bias.copy_(torch.tensor([0.25, -0.5]))
+    head = [torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4, 1)]
+    whole = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 2), norm, *head).eval()
+    network, x = dtdsym.from_module(whole, torch.zeros(1, 1, 3)), (Fraction(1), Fraction(-2), Fraction(3))
+    roots = [constant_root([HALF, HALF, 1]), constant_root([1, 2, 3, 4])]
+    first, last = plain_layers(network)
+    assert (first.size, first.rectified, last.rectified) == (4, True, False)
+    plain = sequential((floats(first.matrix), floats(first.biases)), (floats(last.matrix), floats(last.biases)),
+                       final_relu=False)  # fmt: skip
+    assert recursion(network, x, roots, check=False) == recursion(plain, x, roots, check=False)
+    assert dtdsym.decide("c2", network, x).name == dtdsym.decide("c2", plain, x).name == "proved"
+
+
+def floats(numbers):
+    return np.vectorize(float)(numbers).tolist()
+
+
+def test_a_budget_ends_a_deep_recursion_and_what_is_left_open_is_not_admissible():
+    """The recursion doubles with every layer; the verdicts have the budget once more."""
+    eye = ([[1, 0.5], [0.5, 1]], [0, 0])
+    network, roots = sequential(*[eye] * 9, ([[1, 1]], [0])), [affine_root([[HALF, 0], [0, HALF]], [0, 0])] * 10
+    with pytest.raises(BudgetSpent, match="budget of"):
+        recursion(network, (1, 1), roots, check=False, budget=dtdsym.Budget(seconds=0.01))
+    shallow = recursion(sequential(eye, ([[1, 1]], [0])), (1, 1), roots[:2], check=False)
+    assert {one.name for layer in shallow.admissible for one in layer} == {"admissible"}
+    hasty = recursion(sequential(eye, ([[1, 1]], [0])), (1, 1), roots[:2], check=False)
+    hasty._asked = (*hasty._asked[:2], dtdsym.Budget(seconds=1e-9))
+    assert {one.name for layer in hasty.admissible for one in layer} == {"undecided"}
