@@ -49,6 +49,7 @@ _HOMES = {
     "roots": "dtdsym.relevance.root",
     "rule_root": "dtdsym.relevance.root_functions",
     "sample_region": "dtdsym.relevance.sampled_roots",
+    "to_sympy": "dtdsym.lifts.sympy_lift",
     "walk": "dtdsym.geometry.walk",
     **dict.fromkeys(_ERRORS, "dtdsym.errors"),
 }

@@ -1,0 +1,1 @@
+"""Networks as expressions of other systems, and what follows from them there."""
