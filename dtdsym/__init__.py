@@ -19,6 +19,7 @@ _ERRORS = (
     "OnHinge",
     "RuleError",
     "ShapeMismatch",
+    "Unknown",
     "Unreachable",
     "UnsupportedLayer",
 )
@@ -47,6 +48,7 @@ _HOMES = {
     "roots": "dtdsym.relevance.root",
     "rule_root": "dtdsym.relevance.root_functions",
     "sample_region": "dtdsym.relevance.sampled_roots",
+    "to_z3": "dtdsym.lifts.z3_lift",
     "walk": "dtdsym.geometry.walk",
     **dict.fromkeys(_ERRORS, "dtdsym.errors"),
 }
