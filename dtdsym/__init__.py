@@ -19,6 +19,7 @@ _ERRORS = (
     "OnHinge",
     "RuleError",
     "ShapeMismatch",
+    "Unknown",
     "Unreachable",
     "UnsupportedLayer",
 )
@@ -50,6 +51,7 @@ _HOMES = {
     "rule_root": "dtdsym.relevance.root_functions",
     "sample_region": "dtdsym.relevance.sampled_roots",
     "to_sympy": "dtdsym.lifts.sympy_lift",
+    "to_z3": "dtdsym.lifts.z3_lift",
     "walk": "dtdsym.geometry.walk",
     **dict.fromkeys(_ERRORS, "dtdsym.errors"),
 }

@@ -41,6 +41,10 @@ class BudgetSpent(DtdsymError):
     """A stated budget ran out before the decision; the answer is `undecided`, never a guess."""
 
 
+class Unknown(BudgetSpent):
+    """A solver gave no answer within its limits, or none that exact arithmetic confirms: `undecided`, never a guess."""
+
+
 class Inadmissible(DtdsymError):
     """A root that Definition 3 does not allow, or that is not proven to be allowed: names layer, neuron and reason."""
 

@@ -1,1 +1,1 @@
-"""Networks as expressions of other systems, and what follows from them there."""
+"""Networks as expressions of other systems, and questions that those systems answer."""

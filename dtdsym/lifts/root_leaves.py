@@ -1,0 +1,154 @@
+"""Does some input in a box have a root that leaves its cell, or lies where the gradient is another one?
+
+Asked of two copies of the network: one at the input x, one at the hinge root of a neuron j of the first layer,
+
+    root = x - ((w.x + b)/(w.v)) v,    w.root + b = 0,    v = alpha o x + beta with exact alpha, beta of the rule.
+
+For alpha = 0 (w2, flat) and the root 0 (lrp0) the root is affine in x, and the question is one of linear arithmetic.
+Otherwise the step t is one more unknown, t (w.v) = w.x + b with w.v != 0: nonlinear arithmetic, where Z3 decides small
+networks, or larger ones in one cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import z3
+
+from dtdsym.arithmetic.rational import RATIONAL, fraction, fractions, vector
+from dtdsym.arithmetic.smt import Smt, numeral
+from dtdsym.errors import InputError, NoRoot, RuleError
+from dtdsym.geometry.arrangement import Box, exact_box
+from dtdsym.geometry.cell import cell_at
+from dtdsym.lifts.choices import Choices
+from dtdsym.lifts.question import Points, Question
+from dtdsym.lifts.questions import in_box, question, within
+from dtdsym.lifts.z3_lift import Terms, lift_slice
+from dtdsym.network.layers import Affine
+from dtdsym.network.network import Network
+from dtdsym.network.slice import Slice
+from dtdsym.relevance.root import roots
+from dtdsym.relevance.rule import Rule, parse_rule
+
+RULES = ("lrp0", "w2", "flat", "zplus", "gamma", "x", "zbox")
+LEAVES = ("cell", "gradient")
+
+
+@dataclass(frozen=True)
+class Direction:
+    """v = alpha o x + beta for a neuron with weights w and bias b; w, alpha, beta (in,)."""
+
+    w: tuple[Fraction, ...]
+    b: Fraction
+    alpha: tuple[Fraction, ...]
+    beta: tuple[Fraction, ...]
+
+    def root(self, x: Terms) -> tuple[Terms, list[z3.BoolRef]]:
+        """Terms of the hinge root, and what holds where it is one. Raises NoRoot if w.v = 0 for all inputs."""
+        smt = Smt()
+        v = [smt.combination([a], [term], c) for a, term, c in zip(self.alpha, x, self.beta, strict=True)]
+        z = smt.combination(self.w, x, self.b)
+        slope = sum((w * c for w, c in zip(self.w, self.beta, strict=True)), Fraction(0))
+        if not any(w * a for w, a in zip(self.w, self.alpha, strict=True)) and slope == 0:
+            raise NoRoot("the neuron has no root, whatever the input: it is constant along the rule's direction")
+        if not any(self.alpha):
+            steps = zip(x, self.beta, strict=True)
+            return tuple(smt.combination([-c / slope], [z], term) for term, c in steps), []
+        t, along = z3.Real("t"), smt.combination(self.w, v, Fraction(0))
+        return tuple(term - t * each for term, each in zip(x, v, strict=True)), [t * along == z, along != 0]
+
+
+def root_leaves(
+    network: Network,
+    box: Box,
+    above: Any,
+    *,
+    rule: str | Rule = "zplus",
+    neuron: int = 0,
+    logit: int = 0,
+    leaves: str = "cell",
+    cell_of: Sequence[Any] | None = None,
+) -> Question:
+    """Whether some input x in the closed box, off all hinges of the logit and with logit > above, has a hinge root of
+    neuron `neuron` of the first layer that leaves x's surroundings. What is decided exactly:
+
+    leaves "cell": the root is not in the open activation cell of x. The linear region may still hold it; Unsat proves
+    that no such root leaves the region.
+    leaves "gradient": the root lies in some open cell, where the logit has another gradient than at x. Then it has left
+    the linear region; Unsat does not prove that none leaves it (another component, or a hinge).
+
+    Patterns of x and of the root are free, and both answers speak of all of them. cell_of: an input, to whose open cell
+    x is confined; rational rules need that on all but small networks. Rules: lrp0 (the root 0), w2, flat; zplus, gamma,
+    x, zbox. What is found was placed exactly: `points` holds x and root.
+    Raises RuleError for other rules; InputError, NoRoot (w2, flat)."""
+    if leaves not in LEAVES:
+        raise InputError(f"leaves {leaves!r}: expected {' or '.join(LEAVES)}")
+    one, own = network.logit(logit), parse_rule(rule)
+    function, bounds, least = Slice(one, 0, {}), exact_box(box, one.sizes[0]), fraction(above)
+    home, there = lift_slice(function), lift_slice(function, prefix="root.")
+    near, far = Choices(home), Choices(there)
+    root, formulas = _root(one, own, neuron, home.inputs)
+    formulas += [a == b for a, b in zip(there.inputs, root, strict=True)]
+    formulas += [*home.constraints, *there.constraints, *in_box(home.inputs, bounds), *near.decided()]
+    formulas += [home.outputs[0] > numeral(least), *_leaving(leaves, near, far)]
+    if cell_of is not None:
+        formulas += near.pattern(cell_at(function, vector(cell_of, size=function.size, name="cell_of")).pattern)
+
+    def verified(found: Points) -> bool:
+        x = found["x"]
+        exact = (0,) * len(x) if own.name == "lrp0" else roots(one, x, own, root="hinge")[neuron]
+        asked = within(bounds)(x) and one(x)[0] > least and found["root"] == exact
+        return asked and _left(function, x, found["root"], leaves)
+
+    kind = "is not in its open cell" if leaves == "cell" else "is where the gradient is another one"
+    statement = f"an input in the box with logit {logit} above {above} has a {own.label} root that {kind}"
+    return question(statement, {"x": home.inputs, "root": there.inputs}, formulas, verified)
+
+
+def _leaving(leaves: str, near: Choices, far: Choices) -> list[z3.BoolRef]:
+    if leaves == "cell":
+        return [z3.Not(z3.And(near.shared(far)))]
+    return [*far.decided(), z3.Or([a != b for a, b in zip(_gradient(near), _gradient(far), strict=True)])]
+
+
+def _gradient(choices: Choices) -> list[z3.ArithRef]:
+    """Of the logit with respect to the inputs, where all choices are decided."""
+    return list(choices.tangents[len(choices.lift.network.nodes) - 1][:, 0])
+
+
+def _left(function: Slice, x: Sequence[Fraction], root: Sequence[Fraction], leaves: str) -> bool:
+    """Whether the root leaves, by the rational arithmetic; False also where x, or the root, lies on a hinge."""
+    here, point = cell_at(function, RATIONAL.lift(x)), RATIONAL.lift(root)
+    if here.hinged:
+        return False
+    if leaves == "cell":
+        return not here.holds(point)
+    there = cell_at(function, point)
+    return not there.hinged and there.gradient != here.gradient
+
+
+def _root(network: Network, rule: Rule, neuron: int, x: Terms) -> tuple[Terms, list[z3.BoolRef]]:
+    """The root's terms, and what else must hold."""
+    layer = network.layer(1)
+    if rule.name not in RULES:
+        raise RuleError(f"rule {rule.label!r}: only roots of {', '.join(RULES)} are asked about")
+    if not isinstance(layer.linear, Affine) or layer.source != 0 or layer.norm is not None:
+        raise InputError("the first layer must be a plain linear layer of the network's input, without normalisation")
+    if not 0 <= neuron < layer.size:
+        raise InputError(f"neuron {neuron!r} does not exist; the first layer has neurons 0 to {layer.size - 1}")
+    if rule.name == "lrp0":
+        return tuple(numeral(Fraction(0)) for _ in x), []
+    return direction_of(rule, layer.linear.weight[neuron], layer.linear.bias[neuron]).root(x)
+
+
+def direction_of(rule: Rule, weights: np.ndarray, bias: Any) -> Direction:
+    """A rule whose v_i is affine in x_i, for weights (in,): alpha and beta from v at x = (0, ..., 0), (1, ..., 1)."""
+    direction = rule.family.direction
+    assert direction is not None, f"{rule.name} has no direction"
+    w, numbers = RATIONAL.lift(weights), [RATIONAL.lift(parameter) for parameter in rule.parameters]
+    at_zero, at_one = (direction(RATIONAL, w, w * 0 + x, *numbers) + w * 0 for x in (0, 1))
+    return Direction(fractions(w), fraction(bias), fractions(at_one - at_zero), fractions(at_zero))

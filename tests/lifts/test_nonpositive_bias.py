@@ -1,0 +1,44 @@
+"""Z3 finds, unaided, networks with non-positive biases and inputs to whose linear region the origin does not belong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dtdsym
+from dtdsym.errors import InputError, Unknown
+from dtdsym.lifts.nonpositive_bias import nonpositive_bias_counterexample, nonpositive_bias_question
+from dtdsym.lifts.question import Found
+from dtdsym.network.layers import Affine
+
+
+@pytest.mark.parametrize("widths", [(1, 1), (2, 1), (1, 1, 1), (2, 2, 1), (2, 1, 2, 1)])
+def test_a_counterexample_is_found_and_is_one(widths):
+    found = nonpositive_bias_counterexample(widths)
+    layers = [node for node in found.network.nodes if isinstance(node, Affine)]
+    assert found.network.widths == widths
+    assert all((node.bias <= 0).all() for node in layers)
+    assert all((node.weight == np.round(node.weight)).all() for node in layers)
+    assert found.network(found.x)[0] > 0
+    placed = dtdsym.place(found.network, found.x, [0] * widths[0])
+    assert placed.name == "outside"
+    assert any(placed.gradient)
+
+
+def test_the_numbers_of_the_question_are_in_their_box():
+    found = nonpositive_bias_question((2, 2, 1), side=1).ask()
+    assert isinstance(found, Found)
+    assert set(found.points) == {"weight_1", "bias_1", "weight_2", "bias_2", "x"}
+    assert all(abs(number) <= 1 for numbers in found.points.values() for number in numbers)
+    assert not found.question.verified({**found.points, "x": (0, 0)})
+    assert not found.question.verified({**found.points, "bias_1": (1, 1)})
+
+
+def test_without_room_for_one_none_is_found():
+    with pytest.raises(Unknown, match="no counterexample of widths 1-1"):
+        nonpositive_bias_counterexample((1, 1), side=0)
+    with pytest.raises(Unknown, match="larger budget"):
+        nonpositive_bias_counterexample((4, 4, 4, 1), steps=1)
+    for widths in [(1,), (2, 2), (0, 1)]:
+        with pytest.raises(InputError, match="widths"):
+            nonpositive_bias_counterexample(widths)

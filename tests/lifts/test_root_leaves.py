@@ -1,0 +1,126 @@
+"""Roots that leave: what Z3 finds was placed exactly, and where it finds none the arrangement has none either."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+import dtdsym
+from dtdsym.arithmetic.rational import RATIONAL, fractions
+from dtdsym.errors import InputError, NoRoot, RuleError
+from dtdsym.geometry.cell import cell_at
+from dtdsym.lifts.question import Found
+from dtdsym.lifts.root_leaves import LEAVES, RULES, direction_of, root_leaves
+from dtdsym.network.network import sequential
+from dtdsym.network.slice import Slice
+from dtdsym.relevance.rule import parse_rule
+
+Q = Fraction
+WRITTEN = {"gamma": "gamma:1/4", "zbox": "zbox:-2:2"}
+LINEAR = ("lrp0", "w2", "flat")
+
+
+def network_of(seed, sizes=(2, 2, 1)):
+    random = np.random.default_rng(seed)
+    pairs = [(random.integers(-3, 4, (m, n)), random.integers(-2, 3, m)) for n, m in pairwise(sizes)]
+    return sequential(*pairs)
+
+
+def leaves_at(network, x, rule, neuron, leaves):
+    """Whether an input has a root that leaves, by geometry alone. None: it is not one that counts."""
+    function, at = Slice(network, 0, {}), RATIONAL.lift(list(x))
+    cell = cell_at(function, at)
+    root = (Q(0),) * len(x) if rule == "lrp0" else dtdsym.roots(network, x, rule, root="hinge")[neuron]
+    if cell.hinged or network(x)[0] <= Q(1, 10) or isinstance(root, NoRoot):
+        return None
+    there = cell_at(function, RATIONAL.lift(list(root)))
+    if leaves == "cell":
+        return not cell.holds(RATIONAL.lift(list(root)))
+    return not there.hinged and there.gradient != cell.gradient
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6), rule=st.sampled_from(RULES), leaves=st.sampled_from(LEAVES), data=st.data())
+def test_no_input_on_a_grid_contradicts_the_answer(seed, rule, leaves, data):
+    network, written = network_of(seed), WRITTEN.get(rule, rule)
+    try:
+        asked = root_leaves(network, [(-2, 2)] * 2, Q(1, 10), rule=written, leaves=leaves)
+    except NoRoot:
+        return
+    assert asked.logic == "QF_LRA" or rule not in LINEAR
+    answer = asked.ask()
+    event(f"{leaves}: {type(answer).__name__}")
+    if isinstance(answer, Found):
+        assert leaves_at(network, answer.points["x"], written, 0, leaves)
+    else:
+        grid = [Q(n, 3) for n in range(-6, 7)]
+        assert not any(leaves_at(network, (a, b), written, 0, leaves) for a in grid for b in grid)
+
+
+@pytest.mark.parametrize(
+    ("layers", "found"),
+    [
+        (([[1.0]], [1.0]), {"cell": True, "gradient": False}),  # the hinge -1 itself, where nothing is decided
+        (([[1.0]], [0.0]), {"cell": True, "gradient": False}),
+    ],
+)
+def test_a_hinge_root_is_in_no_open_cell_but_has_no_other_gradient_either(layers, found):
+    network = sequential(layers)
+    for leaves, expected in found.items():
+        answer = root_leaves(network, [(-2, 2)], 0, rule="w2", leaves=leaves).ask()
+        assert isinstance(answer, Found) == expected
+
+
+def test_the_root_zero_leaves_iff_biases_say_so():
+    """[x - 1]: the origin is where the gradient is 0. [x]: it is on the hinge. x + 1 without a ReLU: it stays."""
+    shifted, plain = sequential(([[1.0]], [-1.0])), sequential(([[1.0]], [0.0]))
+    line = sequential(([[1.0]], [1.0]), final_relu=False)
+    for network, cell, gradient in ((shifted, True, True), (plain, True, False), (line, False, False)):
+        for leaves, expected in (("cell", cell), ("gradient", gradient)):
+            answer = root_leaves(network, [(-2, 2)], 0, rule="lrp0", leaves=leaves).ask()
+            assert isinstance(answer, Found) == expected
+
+
+def test_the_logit_is_above_the_threshold_strictly_and_x_in_the_closed_box():
+    shifted = sequential(([[1.0]], [-1.0]))
+    assert root_leaves(shifted, [(0, 2)], Q(1) - Q(1, 10**9), rule="lrp0").ask().points["x"] > (Q(2) - Q(1, 10**8),)
+    assert not isinstance(root_leaves(shifted, [(0, 2)], 1, rule="lrp0").ask(), Found)
+
+
+def test_patterns_can_be_fixed_and_other_neurons_and_logits_asked_about():
+    network = sequential(([[1, 0], [1, -1]], [1, 0]), ([[1, -1], [0, 2]], [0, 1]))
+    asked = root_leaves(network, [(-3, 3)] * 2, 0, rule="zplus", neuron=1, logit=1, cell_of=[2, 1])
+    found = asked.ask().points
+    one = network.logit(1)
+    home = cell_at(Slice(one, 0, {}), RATIONAL.lift([2, 1]))
+    assert home.holds(RATIONAL.lift(found["x"]))
+    assert found["root"] == dtdsym.roots(one, found["x"], "zplus", root="hinge")[1]
+
+
+@settings(max_examples=60)
+@given(rule=st.sampled_from(["w2", "flat", "zplus", "gamma:1/4", "gamma:0", "x", "zbox:-2:2"]), data=st.data())
+def test_every_rule_has_the_direction_that_its_family_has(rule, data):
+    numbers = st.lists(st.integers(-4, 4).map(float), min_size=3, max_size=3)
+    w, x = np.array(data.draw(numbers)), data.draw(numbers)
+    own = parse_rule(rule)
+    found = direction_of(own, w, 1.0)
+    exact = own.family.direction(RATIONAL, RATIONAL.lift(w), RATIONAL.lift(x), *map(RATIONAL.lift, own.parameters))
+    expected = fractions(exact + RATIONAL.lift(w) * 0)
+    assert tuple(a * Q(n) + b for a, n, b in zip(found.alpha, x, found.beta, strict=True)) == expected
+
+
+def test_what_is_not_asked_about_is_refused():
+    network = network_of(1)
+    with pytest.raises(RuleError, match="epsilon"):
+        root_leaves(network, [(-1, 1)] * 2, 0, rule="epsilon")
+    with pytest.raises(InputError, match="leaves"):
+        root_leaves(network, [(-1, 1)] * 2, 0, leaves="region")
+    with pytest.raises(InputError, match="neuron"):
+        root_leaves(network, [(-1, 1)] * 2, 0, neuron=7)
+    with pytest.raises(NoRoot):
+        root_leaves(sequential(([[0.0]], [1.0])), [(-1, 1)], 0, rule="w2")
