@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from dtdsym.errors import BudgetSpent, InputError
 
+SHORTEST = 1e-3
+"""Seconds that the last part of a decision is given at least."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -36,6 +39,13 @@ class Meter:
         seconds = self.budget.seconds
         if seconds is not None and time.monotonic() - self.started > seconds:
             raise BudgetSpent(f"the budget of {seconds} seconds ran out after {self.cells} cells")
+
+    def left(self) -> Budget:
+        """What a part of the decision may cost that starts now. Raises BudgetSpent once the time is up."""
+        self.tick()
+        seconds = self.budget.seconds
+        used = time.monotonic() - self.started
+        return self.budget if seconds is None else Budget(max(seconds - used, SHORTEST), self.budget.cells)
 
     def enter_cell(self) -> None:
         """Count one more cell; raises BudgetSpent if that is one too many, or the time is up."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import z3
 
+from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.geometry.cell import Pattern
 from dtdsym.lifts.derivatives import tangents
 from dtdsym.lifts.z3_lift import Z3Lift
+from dtdsym.network.evaluate import evaluate
 from dtdsym.network.layers import MaxPool
 
 
@@ -55,6 +59,23 @@ class Choices:
                     ]
             else:
                 formulas += [_as_sign(term, sign) for term, sign in zip(z, signs, strict=True)]
+        return formulas
+
+    def face(self, point: Sequence[Fraction]) -> list[z3.BoolRef]:
+        """Together: the inputs lie on the same face as this point: every pre-activation, and every difference of two
+        entries of a window, has the sign that it has there, 0 among them. F_l has one local function on a face."""
+        values = evaluate(
+            self.lift.network, RATIONAL, {**self.lift.function.bypass, self.lift.function.start: RATIONAL.lift(point)}
+        )
+        formulas = []
+        for node in self.lift.function.bending:
+            source, pool = self._source(node), self.lift.network.nodes[node]
+            here, there = self.lift.values[source], values[source]
+            if isinstance(pool, MaxPool):
+                pairs = {pair for window in pool.index.tolist() for pair in combinations(sorted(set(window)), 2)}
+                formulas += [_as_sign(here[i] - here[k], _sign(there[i] - there[k])) for i, k in sorted(pairs)]
+            else:
+                formulas += [_as_sign(one, _sign(other)) for one, other in zip(here, there, strict=True)]
         return formulas
 
     @cached_property
@@ -114,6 +135,10 @@ def _rows(signs: Sequence[int], width: int) -> list[list[int]]:
 
 def _as_sign(term: z3.ArithRef, sign: int) -> z3.BoolRef:
     return term > 0 if sign > 0 else term < 0 if sign < 0 else term == 0
+
+
+def _sign(number: Any) -> int:
+    return int(number > 0) - int(number < 0)
 
 
 def _all_zero(terms: Sequence[z3.ArithRef]) -> z3.BoolRef:

@@ -28,7 +28,6 @@ from dtdsym.errors import Inadmissible, InputError, OnHinge, ShapeMismatch
 from dtdsym.geometry.cell import masks_of
 from dtdsym.lifts.pieces import checked_pattern, whole
 from dtdsym.lifts.values import evaluated, exact_expressions, exactly
-from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.plain import PlainLayer, plain_layers
 
@@ -204,7 +203,7 @@ def recursion_of(
     )
     numbers = {symbol: Fraction(int(w.p), int(w.q)) for symbol, w in weights.items()}
     feeds = (np.array(symbols, dtype=object) for symbols in inputs)
-    z = tuple(tuple(evaluate(layer.linear, world, {0: a})[1]) for layer, a in zip(layers, feeds, strict=False))
+    z = tuple(tuple(layer.preactivation(world, a)) for layer, a in zip(layers, feeds, strict=False))
     symbols = Symbols(layers, inputs, z, found, numbers, logit)
     if pattern is None:
         point = DUAL.lift(vector(x, size=network.sizes[0], name="x"))

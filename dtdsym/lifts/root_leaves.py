@@ -72,6 +72,7 @@ def root_leaves(
     logit: int = 0,
     leaves: str = "cell",
     cell_of: Sequence[Any] | None = None,
+    elsewhere: Sequence[Sequence[Fraction]] = (),
 ) -> Question:
     """Whether some input x in the closed box, off all hinges of the logit and with logit > above, has a hinge root of
     neuron `neuron` of the first layer that leaves x's surroundings. What is decided exactly:
@@ -82,7 +83,8 @@ def root_leaves(
     the linear region; Unsat does not prove that none leaves it (another component, or a hinge).
 
     Patterns of x and of the root are free, and both answers speak of all of them. cell_of: an input, to whose open cell
-    x is confined; rational rules need that on all but small networks. Rules: lrp0 (the root 0), w2, flat; zplus, gamma,
+    x is confined; rational rules need that on all but small networks. elsewhere: points whose faces (Choices.face) the
+    root is not to lie on. Rules: lrp0 (the root 0), w2, flat; zplus, gamma,
     x, zbox. What is found was placed exactly: `points` holds x and root.
     Raises RuleError for other rules; InputError, NoRoot (w2, flat)."""
     if leaves not in LEAVES:
@@ -95,6 +97,7 @@ def root_leaves(
     formulas += [a == b for a, b in zip(there.inputs, root, strict=True)]
     formulas += [*home.constraints, *there.constraints, *in_box(home.inputs, bounds), *near.decided()]
     formulas += [home.outputs[0] > numeral(least), *_leaving(leaves, near, far)]
+    formulas += [z3.Not(z3.And(far.face(point))) for point in elsewhere]
     if cell_of is not None:
         formulas += near.pattern(cell_at(function, vector(cell_of, size=function.size, name="cell_of")).pattern)
 

@@ -1,0 +1,92 @@
+"""Claims about all inputs of a box at once, not at samples, on small networks.
+
+Inputs are meant off the hinges of the explained logit. The box is cut into the open cells of the network
+(dtdsym.geometry.arrangement), on each of which everything is a formula; Z3 is the second opinion on whether the cells
+are all that there are, or decides what the formulas leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+from dtdsym.arithmetic.rational import fraction, text
+from dtdsym.claims.verdict import Undecided, Verdict
+from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
+from dtdsym.geometry.arrangement import Arrangement, Box, arrangement, exact_box
+from dtdsym.geometry.budget import Budget, Meter
+from dtdsym.network.network import Network
+from dtdsym.relevance.rule import Rule, parse_rule
+
+IN_A_BOX: Mapping[str, str] = {
+    "c2": "with constant roots Definition 3 is gradient x (input - root), at all inputs",
+    "c5": "the hinge root of some input leaves the linear region of that input",
+}
+"""Claims that are decided for all inputs of a box, and what is proved where they are proved."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxQuestion:
+    """One network, cut to the explained logit; bounds: (low, high) of each input, closed; above: inputs are meant whose
+    logit is above it. rule: where a claim speaks of one."""
+
+    one: Network
+    bounds: tuple[tuple[Fraction, Fraction], ...]
+    above: Fraction
+    rule: Rule
+    budget: Budget
+    meter: Meter
+
+    @cached_property
+    def cells(self) -> Arrangement:
+        """All open cells in the box. Raises BudgetSpent."""
+        return arrangement(self.one, box=self.bounds, budget=self.left)
+
+    @property
+    def left(self) -> Budget:
+        """What is left of the budget. Raises BudgetSpent."""
+        return self.meter.left()
+
+    @property
+    def patience(self) -> Budget | None:
+        """The same for a solver, whose questions have a limit of their own where there is no budget."""
+        return None if self.budget.seconds is None else self.left
+
+    @property
+    def name(self) -> str:
+        """The box, in words."""
+        sides = sorted(set(self.bounds))
+        if len(sides) == 1:
+            return f"the box from {text(sides[0][0])} to {text(sides[0][1])}"
+        return "the box " + " x ".join(f"[{text(low)}, {text(high)}]" for low, high in self.bounds)
+
+
+def decide_in_box(
+    claim: str,
+    network: Network,
+    box: Box | Sequence[Any],
+    *,
+    logit: int = 0,
+    rule: str | Rule = "zplus",
+    above: Any = 0,
+    budget: Budget | None = None,
+) -> Verdict:
+    """Proved, Refuted or Undecided, for all inputs of a closed box off hinges, on small networks.
+
+    claim: c2 (Proposition 2 on this network, for every activation pattern in the box), or c5 (whether any hinge root of
+    the first layer leaves its input's region; rules lrp0, w2, flat, zplus, gamma, x, zbox; of inputs whose logit is
+    above `above`). box: (low, high) for each input, exact. Raises InputError, RuleError, NotExact, ShapeMismatch."""
+    if claim not in IN_A_BOX:
+        raise InputError(f"claim {claim!r} is not decided for a box; these are: {', '.join(IN_A_BOX)}")
+    one, allowed = network.logit(logit), budget or Budget()
+    bounds = exact_box(box, one.sizes[0])
+    question = BoxQuestion(one, bounds, fraction(above), parse_rule(rule), allowed, allowed.start())
+    decided: Callable[[BoxQuestion], Verdict] = import_module(f"dtdsym.claims.{claim}_in_box").decide
+    try:
+        return decided(question)
+    except (BudgetSpent, UnsupportedLayer) as why:
+        statement = f"{IN_A_BOX[claim][0].upper()}{IN_A_BOX[claim][1:]} of {question.name}."
+        return Undecided(claim, statement, f"{why}.")
