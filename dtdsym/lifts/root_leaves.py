@@ -28,6 +28,7 @@ from dtdsym.geometry.placement import place
 from dtdsym.lifts.choices import Choices
 from dtdsym.lifts.question import Points, Question
 from dtdsym.lifts.questions import in_box, question, within
+from dtdsym.lifts.surroundings import AnyCell, OneCell, Surroundings, gradient, one_cell
 from dtdsym.lifts.z3_lift import Terms, Z3Lift, lift_slice
 from dtdsym.network.layers import Affine, Relu
 from dtdsym.network.network import Network
@@ -84,21 +85,23 @@ def root_leaves(
     Unsat does not prove that none leaves it (it may be on further hinges, or in another component).
 
     Patterns of x and of the root are free, and both answers speak of all of them. cell_of: an input, to whose open cell
-    x is confined; rational rules need that on all but small networks. Rules: lrp0 (the root 0, which is on no hinge by
-    itself), w2, flat; zplus, gamma, x, zbox. What is found was placed exactly: `points` holds x and root.
-    Raises RuleError for other rules; InputError; NoRoot where the neuron has no root for any input."""
+    x is confined: its choices are then settled beforehand, which rational rules need on all but small networks. Rules:
+    lrp0 (the root 0, which is on no hinge by itself), w2, flat; zplus, gamma, x, zbox. What is found was placed
+    exactly: `points` holds x and root.
+    Raises RuleError for other rules; InputError; OnHinge for cell_of; NoRoot where the neuron has no root for any
+    input."""
     if leaves not in LEAVES:
         raise InputError(f"leaves {leaves!r}: expected {' or '.join(LEAVES)}")
     one, own = network.logit(logit), parse_rule(rule)
     function, bounds, least = Slice(one, 0, {}), exact_box(box, one.sizes[0]), fraction(above)
     home, there = lift_slice(function), lift_slice(function, prefix="root.")
-    near = Choices(home)
+    near: Surroundings = AnyCell(Choices(home))
+    if cell_of is not None:
+        near = one_cell(function, vector(cell_of, size=function.size, name="cell_of"), home.inputs)
     root, formulas = _root(one, own, neuron, home.inputs)
     formulas += [a == b for a, b in zip(there.inputs, root, strict=True)]
-    formulas += [*home.constraints, *there.constraints, *in_box(home.inputs, bounds), *near.decided()]
-    formulas += [home.outputs[0] > numeral(least), *_leaving(leaves, near, _sides(there, neuron, own))]
-    if cell_of is not None:
-        formulas += near.pattern(cell_at(function, vector(cell_of, size=function.size, name="cell_of")).pattern)
+    formulas += [*in_box(home.inputs, bounds), *near.formulas, near.logit > numeral(least)]
+    formulas += _leaving(leaves, near, _sides(there, neuron, own))
 
     def verified(found: Points) -> bool:
         x = found["x"]
@@ -124,19 +127,16 @@ def _sides(there: Z3Lift, neuron: int, rule: Rule) -> list[Choices]:
     return [Choices(there, dict.fromkeys(hinges, active)) for active in (False, True)]
 
 
-def _leaving(leaves: str, near: Choices, sides: list[Choices]) -> list[z3.BoolRef]:
+def _leaving(leaves: str, near: Surroundings, sides: list[Choices]) -> list[z3.BoolRef]:
+    there = sides[0].lift.constraints
     if leaves == "cell":
-        return [z3.Not(z3.And(near.shared(sides[0], closed=True)))]
-    formulas = []
+        needed = () if isinstance(near, OneCell) else there
+        return [*needed, z3.Not(z3.And(near.closure_holds(sides[0])))]
+    formulas = list(there)
     for side in sides:
-        pairs = zip(_gradient(near), _gradient(side), strict=True)
+        pairs = zip(near.gradient, gradient(side), strict=True)
         formulas += [*side.decided(), z3.Or([a != b for a, b in pairs])]
     return formulas
-
-
-def _gradient(choices: Choices) -> list[z3.ArithRef]:
-    """Of the logit with respect to the inputs, where all choices are decided."""
-    return list(choices.tangents[len(choices.lift.network.nodes) - 1][:, 0])
 
 
 def _left(network: Network, x: Sequence[Fraction], root: Sequence[Fraction], leaves: str) -> bool:

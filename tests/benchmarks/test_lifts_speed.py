@@ -7,13 +7,14 @@ Both routes twice: from the network and the points on, and with what can be made
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import dtdsym
-from dtdsym.arithmetic.germ import integers
 from dtdsym.arithmetic.linear_program import Interior, interior
-from dtdsym.arithmetic.rational import RATIONAL
+from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.geometry.cell import cell_at
 from dtdsym.lifts.question import Found
 from dtdsym.lifts.questions import exists_in_region, same_cell
@@ -98,5 +99,6 @@ def test_exists_in_region_by_geometry(benchmark, network, x):
 def rows_above(cell, a):
     """Walls of the cell that holds a, and F > ABOVE on it, as rows that are positive inside."""
     gradient = RATIONAL.lift(cell.gradient)
-    constant = cell.slice(a) - (gradient * a).sum()
-    return [*(wall.row for wall in cell.walls), integers([*gradient, constant - ABOVE])]
+    form = fractions(np.append(gradient, cell.slice(a) - (gradient * a).sum() - ABOVE))
+    scale = math.lcm(*(entry.denominator for entry in form))
+    return [*(wall.row for wall in cell.walls), [int(entry * scale) for entry in form]]

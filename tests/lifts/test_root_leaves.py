@@ -123,6 +123,21 @@ def test_patterns_can_be_fixed_and_other_neurons_and_logits_asked_about():
     assert found["root"] == dtdsym.roots(one, found["x"], "zplus", root="hinge")[1]
 
 
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10**6), rule=st.sampled_from(RULES), leaves=st.sampled_from(LEAVES))
+def test_all_cells_one_by_one_answer_as_all_at_once(seed, rule, leaves):
+    network, side = network_of(seed, (2, 2, 1)), [(-2, 2)] * 2
+    given = {"rule": WRITTEN.get(rule, rule), "leaves": leaves}
+    cells = dtdsym.arrangement(network, box=side, logit=0).cells
+    try:
+        whole = isinstance(root_leaves(network, side, 0, **given).ask(), Found)
+    except NoRoot:
+        return
+    each = [isinstance(root_leaves(network, side, 0, cell_of=cell.point, **given).ask(), Found) for cell in cells]
+    event(f"{leaves}: {whole}")
+    assert any(each) == whole
+
+
 @settings(max_examples=60)
 @given(rule=st.sampled_from(["w2", "flat", "zplus", "gamma:1/4", "gamma:0", "x", "zbox:-2:2"]), data=st.data())
 def test_every_rule_has_the_direction_that_its_family_has(rule, data):
