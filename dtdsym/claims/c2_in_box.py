@@ -23,7 +23,7 @@ from dtdsym.network.slice import Slice
 
 def decide(asked: BoxQuestion) -> Verdict:
     """Cell by cell."""
-    statement = f"Definition 3 with constant roots is the gradient times input less root, at all inputs of {asked.name}."
+    statement = f"Definition 3 with constant roots is gradient times input less root, at all inputs of {asked.name}."
     lift = to_sympy(asked.one)
     roots = _symbols(lift)
     patterns = {cell.pattern: cell for cell in asked.cells.cells}

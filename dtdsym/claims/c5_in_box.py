@@ -80,7 +80,8 @@ def _in_cell(asked: BoxQuestion, inner: Point, neuron: int) -> Iterator[tuple[Po
     while True:
         options: dict[str, Any] = {"rule": asked.rule, "neuron": neuron, "cell_of": inner, "elsewhere": inside}
         try:
-            answer = root_leaves(asked.one, asked.bounds, asked.above, **options).ask(asked.patience)
+            leaves = root_leaves(asked.one, asked.bounds, asked.above, leaves="open cell", **options)
+            answer = leaves.ask(asked.patience)
         except NoRoot:
             return
         if not isinstance(answer, Found):

@@ -6,8 +6,8 @@ max-pools that tie identically: these are recognised by their derivatives, as te
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -26,21 +26,27 @@ from dtdsym.network.layers import MaxPool
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """The choices of F_l at the inputs of its lift."""
+    """The choices of F_l at the inputs of its lift.
+
+    assumed: (ReLU node, entry) -> whether it is active: at a point on that neuron's hinge, one of its two sides."""
 
     lift: Z3Lift
+    assumed: Mapping[tuple[int, int], bool] = field(default_factory=dict)
 
     def decided(self) -> list[z3.BoolRef]:
-        """Together: the inputs lie in an open cell, off every hinge."""
+        """Together: the inputs lie in an open cell, off every hinge but the assumed ones."""
         return [*self._neurons_decided(), *(z3.Or(wins) for wins in self._wins(self))]
 
-    def shared(self, other: Choices) -> list[z3.BoolRef]:
-        """Together, and with `decided`: the other lift's inputs lie in the same open cell."""
+    def shared(self, other: Choices, *, closed: bool = False) -> list[z3.BoolRef]:
+        """Together, and with `decided`: the other lift's inputs lie in the same open cell; or in its closure.
+
+        In the closure every choice is as in the cell, or ties: then all values are those of the cell's affine forms."""
         formulas = []
         for node, entry, z in self._neurons():
             own = other.lift.values[self._source(node)][entry]
-            formulas.append(z3.Or(z3.And(z > 0, own > 0), z3.And(z < 0, own < 0), self._vanishes(node, entry)))
-        for mine, others in zip(self._wins(self), other._wins(self), strict=True):
+            up, down = (own >= 0, own <= 0) if closed else (own > 0, own < 0)
+            formulas.append(z3.Or(z3.And(z > 0, up), z3.And(z < 0, down), self._vanishes(node, entry)))
+        for mine, others in zip(self._wins(self), other._wins(self, closed=closed), strict=True):
             formulas.append(z3.Or([z3.And(one, two) for one, two in zip(mine, others, strict=True)]))
         return formulas
 
@@ -64,11 +70,10 @@ class Choices:
     def face(self, point: Sequence[Fraction]) -> list[z3.BoolRef]:
         """Together: the inputs lie on the same face as this point: every pre-activation, and every difference of two
         entries of a window, has the sign that it has there, 0 among them. F_l has one local function on a face."""
-        values = evaluate(
-            self.lift.network, RATIONAL, {**self.lift.function.bypass, self.lift.function.start: RATIONAL.lift(point)}
-        )
-        formulas = []
-        for node in self.lift.function.bending:
+        function = self.lift.function
+        values = evaluate(function.network, RATIONAL, {**function.bypass, function.start: RATIONAL.lift(point)})
+        formulas: list[z3.BoolRef] = []
+        for node in function.bending:
             source, pool = self._source(node), self.lift.network.nodes[node]
             here, there = self.lift.values[source], values[source]
             if isinstance(pool, MaxPool):
@@ -81,7 +86,7 @@ class Choices:
     @cached_property
     def tangents(self) -> dict[int, np.ndarray]:
         """Node id -> (in, width): derivatives with respect to the inputs, where `decided` holds."""
-        return tangents(self.lift)
+        return tangents(self.lift, assumed=self.assumed)
 
     def _source(self, node: int) -> int:
         return self.lift.network.nodes[node].sources[0]
@@ -101,30 +106,32 @@ class Choices:
                     yield node, entry, z
 
     def _neurons_decided(self) -> list[z3.BoolRef]:
-        return [z3.Or(z > 0, z < 0, self._vanishes(node, entry)) for node, entry, z in self._neurons()]
+        open_ones = [one for one in self._neurons() if one[:2] not in self.assumed]
+        return [z3.Or(z > 0, z < 0, self._vanishes(node, entry)) for node, entry, z in open_ones]
 
     def _vanishes(self, node: int, entry: int) -> z3.BoolRef:
         """A neuron's pre-activation is identically zero around the inputs."""
         source = self._source(node)
         return _all_zero([self.lift.values[source][entry], *self.tangents[source][:, entry]])
 
-    def _wins(self, home: Choices) -> Iterator[list[z3.BoolRef]]:
-        """For each window and each of its different entries: the entry exceeds all others, but for those that tie with
-        it identically around the inputs of `home`; of such ones the first."""
+    def _wins(self, home: Choices, *, closed: bool = False) -> Iterator[list[z3.BoolRef]]:
+        """For each window and each of its different entries: the entry exceeds all others (closed: none exceeds it),
+        but for those that tie with it identically around the inputs of `home`."""
         for node in self.lift.function.bending:
             pool = self.lift.network.nodes[node]
             if isinstance(pool, MaxPool):
                 for window in pool.index.tolist():
                     entries = list(dict.fromkeys(window))
-                    yield [self._win(home, pool.source, entry, entries) for entry in entries]
+                    yield [self._win(home, pool.source, entry, entries, closed) for entry in entries]
 
-    def _win(self, home: Choices, source: int, entry: int, entries: list[int]) -> z3.BoolRef:
+    def _win(self, home: Choices, source: int, entry: int, entries: list[int], closed: bool) -> z3.BoolRef:
         values, at_home, slopes = self.lift.values[source], home.lift.values[source], home.tangents[source]
         beaten = []
         for other in entries:
             tie = _all_zero([at_home[entry] - at_home[other], *(slopes[:, entry] - slopes[:, other])])
             if other != entry:
-                beaten.append(z3.Or(values[entry] > values[other], tie))
+                margin = values[entry] - values[other]
+                beaten.append(z3.Or(margin >= 0 if closed else margin > 0, tie))
         return z3.And(beaten)
 
 

@@ -15,12 +15,14 @@ from dtdsym.network.evaluate import apply
 from dtdsym.network.layers import Affine, Convolution, MaxPool, Node, Relu, Scale
 
 
-def tangents(lift: Z3Lift, named: Mapping[int, np.ndarray] | None = None) -> dict[int, np.ndarray]:
+def tangents(
+    lift: Z3Lift, named: Mapping[int, np.ndarray] | None = None, assumed: Mapping[tuple[int, int], bool] | None = None
+) -> dict[int, np.ndarray]:
     """Node id -> (in, width): the derivative of every entry with respect to every input, where all choices are strict.
 
     A neuron that is not positive passes no derivative, and a max-pool passes that of the first of its greatest
     entries: off hinges these are the derivatives. Nodes that bypass the inputs have none, and count as 0.
-    named: as in `lift_slice`."""
+    named: as in `lift_slice`. assumed: (ReLU node, entry) -> whether it counts as active, whatever its sign."""
     function, smt = lift.function, Smt(named)
     size = function.size
     found = {node: smt.lift(np.zeros((size, len(lift.values[node])))) for node in function.bypass}
@@ -31,7 +33,10 @@ def tangents(lift: Z3Lift, named: Mapping[int, np.ndarray] | None = None) -> dic
         slopes = found[node.sources[0]]
         match node:
             case Relu():
-                value = _masked(slopes, [z > 0 for z in lift.values[node.source]])
+                masks = [z > 0 for z in lift.values[node.source]]
+                for (_, entry), active in (pair for pair in (assumed or {}).items() if pair[0][0] == index):
+                    masks[entry] = z3.BoolVal(active)
+                value = _masked(slopes, masks)
             case MaxPool():
                 value = _of_winners(node, slopes, lift.values[node.source])
             case _:

@@ -18,13 +18,14 @@ import z3
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
 from dtdsym.arithmetic.smt import numeral
-from dtdsym.errors import InputError, OnHinge
+from dtdsym.errors import InputError
 from dtdsym.geometry.arrangement import Box, exact_box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern, cell_at
 from dtdsym.geometry.component import Component
 from dtdsym.lifts.choices import Choices
 from dtdsym.lifts.question import Points, Question
+from dtdsym.lifts.surroundings import open_cell
 from dtdsym.lifts.z3_lift import Terms, Z3Lift, lift_slice, to_z3
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice, slice_at
@@ -79,9 +80,7 @@ def exists_in_cell(
 
     box: closed, of layer l's inputs. Raises OnHinge if a choice ties at a_l, InputError, ShapeMismatch, NotExact."""
     function, home = slice_at(network, x, logit=logit, layer=layer)
-    cell = cell_at(function, home)
-    if cell.hinged:
-        raise OnHinge(f"{len(cell.hinged)} neurons or pool entries tie at the point: no open cell holds it; move it")
+    cell = open_cell(function, home)
     return _in_cells("cell", function, having, [cell.pattern], cell.holds, box)
 
 

@@ -1,4 +1,4 @@
-"""Does some input in a box have a root that leaves its cell, or lies where the gradient is another one?
+"""Does some input in a box have a root that leaves its closed cell, or that lies where the gradient is another one?
 
 Asked of two copies of the network: one at the input x, one at the hinge root of a neuron j of the first layer,
 
@@ -24,18 +24,20 @@ from dtdsym.arithmetic.smt import Smt, numeral
 from dtdsym.errors import InputError, NoRoot, RuleError
 from dtdsym.geometry.arrangement import Box, exact_box
 from dtdsym.geometry.cell import cell_at
+from dtdsym.geometry.placement import place
 from dtdsym.lifts.choices import Choices
 from dtdsym.lifts.question import Points, Question
 from dtdsym.lifts.questions import in_box, question, within
-from dtdsym.lifts.z3_lift import Terms, lift_slice
-from dtdsym.network.layers import Affine
+from dtdsym.lifts.surroundings import AnyCell, OneCell, Surroundings, gradient, one_cell
+from dtdsym.lifts.z3_lift import Terms, Z3Lift, lift_slice
+from dtdsym.network.layers import Affine, Relu
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice
 from dtdsym.relevance.root import roots
 from dtdsym.relevance.rule import Rule, parse_rule
 
 RULES = ("lrp0", "w2", "flat", "zplus", "gamma", "x", "zbox")
-LEAVES = ("cell", "gradient")
+LEAVES = ("cell", "open cell", "gradient")
 
 
 @dataclass(frozen=True)
@@ -77,61 +79,80 @@ def root_leaves(
     """Whether some input x in the closed box, off all hinges of the logit and with logit > above, has a hinge root of
     neuron `neuron` of the first layer that leaves x's surroundings. What is decided exactly:
 
-    leaves "cell": the root is not in the open activation cell of x. The linear region may still hold it; Unsat proves
-    that no such root leaves the region.
-    leaves "gradient": the root lies in some open cell, where the logit has another gradient than at x. Then it has left
-    the linear region; Unsat does not prove that none leaves it (another component, or a hinge).
+    leaves "cell": the root is not in the closed activation cell of x. The linear region may still hold it; Unsat proves
+    that all such roots lie in the closure of the region, where the Taylor identity holds.
+    leaves "open cell": it is not in the open cell. Unsat proves that all such roots lie in the region itself.
+    leaves "gradient": the root is off all hinges but that of the neuron itself, on which it lies, and on either side of
+    that the logit has another gradient than at x. Then it is `outside`, not even in the closure of the linear region;
+    Unsat does not prove that none leaves it (it may be on further hinges, or in another component).
 
     Patterns of x and of the root are free, and both answers speak of all of them. cell_of: an input, to whose open cell
-    x is confined; rational rules need that on all but small networks. elsewhere: points whose faces (Choices.face) the
-    root is not to lie on. Rules: lrp0 (the root 0), w2, flat; zplus, gamma,
-    x, zbox. What is found was placed exactly: `points` holds x and root.
-    Raises RuleError for other rules; InputError, NoRoot (w2, flat)."""
+    x is confined: its choices are then settled beforehand, which rational rules need on all but small networks. Rules:
+    lrp0 (the root 0, which is on no hinge by itself), w2, flat; zplus, gamma, x, zbox. What is found was placed
+    exactly: `points` holds x and root. elsewhere: points on whose faces (Choices.face) the root is not to lie.
+    Raises RuleError for other rules; InputError; OnHinge for cell_of; NoRoot where the neuron has no root for any
+    input."""
     if leaves not in LEAVES:
         raise InputError(f"leaves {leaves!r}: expected {' or '.join(LEAVES)}")
     one, own = network.logit(logit), parse_rule(rule)
     function, bounds, least = Slice(one, 0, {}), exact_box(box, one.sizes[0]), fraction(above)
     home, there = lift_slice(function), lift_slice(function, prefix="root.")
-    near, far = Choices(home), Choices(there)
+    near: Surroundings = AnyCell(Choices(home))
+    if cell_of is not None:
+        near = one_cell(function, vector(cell_of, size=function.size, name="cell_of"), home.inputs)
     root, formulas = _root(one, own, neuron, home.inputs)
     formulas += [a == b for a, b in zip(there.inputs, root, strict=True)]
-    formulas += [*home.constraints, *there.constraints, *in_box(home.inputs, bounds), *near.decided()]
-    formulas += [home.outputs[0] > numeral(least), *_leaving(leaves, near, far)]
-    formulas += [z3.Not(z3.And(far.face(point))) for point in elsewhere]
-    if cell_of is not None:
-        formulas += near.pattern(cell_at(function, vector(cell_of, size=function.size, name="cell_of")).pattern)
+    formulas += [*in_box(home.inputs, bounds), *near.formulas, near.logit > numeral(least)]
+    formulas += _leaving(leaves, near, _sides(there, neuron, own))
+    if elsewhere:
+        formulas += [*there.constraints, *(z3.Not(z3.And(Choices(there).face(point))) for point in elsewhere)]
 
     def verified(found: Points) -> bool:
         x = found["x"]
         exact = (0,) * len(x) if own.name == "lrp0" else roots(one, x, own, root="hinge")[neuron]
         asked = within(bounds)(x) and one(x)[0] > least and found["root"] == exact
-        return asked and _left(function, x, found["root"], leaves)
+        return asked and _left(one, x, found["root"], leaves)
 
-    kind = "is not in its open cell" if leaves == "cell" else "is where the gradient is another one"
-    statement = f"an input in the box with logit {logit} above {above} has a {own.label} root that {kind}"
+    kind = {"cell": "not in its closed cell", "open cell": "not in its open cell"}
+    where = kind.get(leaves, "where the gradient is another one")
+    statement = f"an input in the box with logit {logit} above {above} has a {own.label} root that is {where}"
     return question(statement, {"x": home.inputs, "root": there.inputs}, formulas, verified)
 
 
-def _leaving(leaves: str, near: Choices, far: Choices) -> list[z3.BoolRef]:
-    if leaves == "cell":
-        return [z3.Not(z3.And(near.shared(far)))]
-    return [*far.decided(), z3.Or([a != b for a, b in zip(_gradient(near), _gradient(far), strict=True)])]
+def _sides(there: Z3Lift, neuron: int, rule: Rule) -> list[Choices]:
+    """The choices at the root: on both sides of the neuron's hinge, if it has one and the root lies on it."""
+    source = there.network.layer(1).output
+    hinges = [
+        (index, neuron)
+        for index in there.function.bending
+        if isinstance(there.network.nodes[index], Relu) and there.network.nodes[index].sources[0] == source
+    ]
+    if rule.name == "lrp0" or not hinges:
+        return [Choices(there)]
+    return [Choices(there, dict.fromkeys(hinges, active)) for active in (False, True)]
 
 
-def _gradient(choices: Choices) -> list[z3.ArithRef]:
-    """Of the logit with respect to the inputs, where all choices are decided."""
-    return list(choices.tangents[len(choices.lift.network.nodes) - 1][:, 0])
+def _leaving(leaves: str, near: Surroundings, sides: list[Choices]) -> list[z3.BoolRef]:
+    there = sides[0].lift.constraints
+    if leaves != "gradient":
+        needed = () if isinstance(near, OneCell) else there
+        return [*needed, z3.Not(z3.And(near.holds(sides[0], closed=leaves == "cell")))]
+    formulas = list(there)
+    for side in sides:
+        pairs = zip(near.gradient, gradient(side), strict=True)
+        formulas += [*side.decided(), z3.Or([a != b for a, b in pairs])]
+    return formulas
 
 
-def _left(function: Slice, x: Sequence[Fraction], root: Sequence[Fraction], leaves: str) -> bool:
-    """Whether the root leaves, by the rational arithmetic; False also where x, or the root, lies on a hinge."""
-    here, point = cell_at(function, RATIONAL.lift(x)), RATIONAL.lift(root)
+def _left(network: Network, x: Sequence[Fraction], root: Sequence[Fraction], leaves: str) -> bool:
+    """Whether the root leaves, by exact geometry; False also where x lies on a hinge."""
+    here = cell_at(Slice(network, 0, {}), RATIONAL.lift(x))
     if here.hinged:
         return False
-    if leaves == "cell":
-        return not here.holds(point)
-    there = cell_at(function, point)
-    return not there.hinged and there.gradient != here.gradient
+    if leaves != "gradient":
+        point = RATIONAL.lift(root)
+        return not (here.closure_holds(point) if leaves == "cell" else here.holds(point))
+    return place(network, x, root).name == "outside"
 
 
 def _root(network: Network, rule: Rule, neuron: int, x: Terms) -> tuple[Terms, list[z3.BoolRef]]:

@@ -54,7 +54,7 @@ QUESTIONS = {
     "in a cell": (exists_in_cell(BENT, [1, 0.5], lambda net: net.inputs[1] > Q(1, 3)), "sat"),
     "in a region": (exists_in_region(BENT, [1, 0.5], lambda net: net.inputs[0] < -1, box=[(-3, 3)] * 2), "unsat"),
     "a root by w2": (root_leaves(BENT, [(-1, 1)] * 2, Q(1, 3), rule="w2", neuron=1), "sat"),
-    "a root by zplus": (root_leaves(BENT, [(0, 1)] * 2, Q(1, 3), rule="zplus", neuron=1), "sat"),
+    "a root by zplus": (root_leaves(BENT, [(0, 1)] * 2, Q(1, 3), rule="zplus", neuron=2), "sat"),
     "biases": (nonpositive_bias_question((1, 1)), "sat"),
 }
 

@@ -25,7 +25,7 @@ WRITTEN = {"gamma": "gamma:1/4", "zbox": "zbox:-2:2"}
 LINEAR = ("lrp0", "w2", "flat")
 
 
-def network_of(seed, sizes=(2, 2, 1)):
+def network_of(seed, sizes=(2, 3, 1)):
     random = np.random.default_rng(seed)
     pairs = [(random.integers(-3, 4, (m, n)), random.integers(-2, 3, m)) for n, m in pairwise(sizes)]
     return sequential(*pairs)
@@ -38,10 +38,13 @@ def leaves_at(network, x, rule, neuron, leaves):
     root = (Q(0),) * len(x) if rule == "lrp0" else dtdsym.roots(network, x, rule, root="hinge")[neuron]
     if cell.hinged or network(x)[0] <= Q(1, 10) or isinstance(root, NoRoot):
         return None
-    there = cell_at(function, RATIONAL.lift(list(root)))
-    if leaves == "cell":
-        return not cell.holds(RATIONAL.lift(list(root)))
-    return not there.hinged and there.gradient != cell.gradient
+    point = RATIONAL.lift(list(root))
+    if leaves != "gradient":
+        return not (cell.closure_holds(point) if leaves == "cell" else cell.holds(point))
+    w = RATIONAL.lift(network.nodes[1].weight[neuron])
+    own = set() if rule == "lrp0" else {neuron}
+    sides = [cell_at(function, point, sign * w) for sign in (-1, 1)]
+    return all(set(side.hinged) <= own and side.gradient != cell.gradient for side in sides)
 
 
 @settings(max_examples=40)
@@ -62,25 +65,44 @@ def test_no_input_on_a_grid_contradicts_the_answer(seed, rule, leaves, data):
         assert not any(leaves_at(network, (a, b), written, 0, leaves) for a in grid for b in grid)
 
 
-@pytest.mark.parametrize(
-    ("layers", "found"),
-    [
-        (([[1.0]], [1.0]), {"cell": True, "gradient": False}),  # the hinge -1 itself, where nothing is decided
-        (([[1.0]], [0.0]), {"cell": True, "gradient": False}),
-    ],
-)
-def test_a_hinge_root_is_in_no_open_cell_but_has_no_other_gradient_either(layers, found):
-    network = sequential(layers)
-    for leaves, expected in found.items():
-        answer = root_leaves(network, [(-2, 2)], 0, rule="w2", leaves=leaves).ask()
-        assert isinstance(answer, Found) == expected
+def answers(network, side, rule, neuron=0):
+    """Whether there is such an input in the box that leaves its closed cell, and one where the gradient is another."""
+    ways = ("cell", "gradient")
+    asked = {leaves: root_leaves(network, side, 0, rule=rule, neuron=neuron, leaves=leaves) for leaves in ways}
+    return {leaves: isinstance(question.ask(), Found) for leaves, question in asked.items()}
+
+
+def test_a_root_on_its_own_hinge_alone_stays_in_the_closed_cell():
+    for bias in (1.0, 0.0, -1.0):
+        network = sequential(([[1.0]], [bias]))
+        assert answers(network, [(-2, 2)], "w2") == {"cell": False, "gradient": False}
+
+
+@pytest.mark.parametrize("rule", ["w2", "flat", "x", "zplus", "gamma", "zbox:-3:3"])
+def test_a_root_beyond_another_hinge_leaves(rule):
+    """[x] + [x - 1] + 1: from x > 1 the root 0 is beyond the hinge 1; the gradients are 2, and 0 and 1 there."""
+    network = sequential(([[1], [1]], [0, -1]), ([[1, 1]], [1]))
+    assert answers(network, [(-2, 2)], rule) == {"cell": True, "gradient": True}
+    assert answers(network, [(-2, 1)], rule) == {"cell": False, "gradient": False}
+
+
+def test_beyond_a_hinge_on_which_nothing_bends_the_gradient_is_the_same():
+    """[x] + [x - 1] - [x - 1] + 1: from x > 1 the root 0 has left the cell, but one of its sides has x's gradient."""
+    network = sequential(([[1], [1], [1]], [0, -1, -1]), ([[1, 1, -1]], [1]))
+    assert answers(network, [(-2, 2)], "w2") == {"cell": True, "gradient": False}
+
+
+def test_a_root_on_two_hinges_is_not_said_to_have_another_gradient():
+    """Twice [x], and [x - 1], and 1: the root 0 is on a hinge that is not the neuron's own."""
+    network = sequential(([[1], [1], [1]], [0, 0, -1]), ([[1, 1, 1]], [1]))
+    assert answers(network, [(-2, 2)], "w2") == {"cell": True, "gradient": False}
 
 
 def test_the_root_zero_leaves_iff_biases_say_so():
-    """[x - 1]: the origin is where the gradient is 0. [x]: it is on the hinge. x + 1 without a ReLU: it stays."""
+    """[x - 1]: the origin is where the gradient is 0. [x]: it is on the hinge. x + 1: it stays."""
     shifted, plain = sequential(([[1.0]], [-1.0])), sequential(([[1.0]], [0.0]))
     line = sequential(([[1.0]], [1.0]), final_relu=False)
-    for network, cell, gradient in ((shifted, True, True), (plain, True, False), (line, False, False)):
+    for network, cell, gradient in ((shifted, True, True), (plain, False, False), (line, False, False)):
         for leaves, expected in (("cell", cell), ("gradient", gradient)):
             answer = root_leaves(network, [(-2, 2)], 0, rule="lrp0", leaves=leaves).ask()
             assert isinstance(answer, Found) == expected
@@ -100,6 +122,21 @@ def test_patterns_can_be_fixed_and_other_neurons_and_logits_asked_about():
     home = cell_at(Slice(one, 0, {}), RATIONAL.lift([2, 1]))
     assert home.holds(RATIONAL.lift(found["x"]))
     assert found["root"] == dtdsym.roots(one, found["x"], "zplus", root="hinge")[1]
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10**6), rule=st.sampled_from(RULES), leaves=st.sampled_from(LEAVES))
+def test_all_cells_one_by_one_answer_as_all_at_once(seed, rule, leaves):
+    network, side = network_of(seed, (2, 2, 1)), [(-2, 2)] * 2
+    given = {"rule": WRITTEN.get(rule, rule), "leaves": leaves}
+    cells = dtdsym.arrangement(network, box=side, logit=0).cells
+    try:
+        whole = isinstance(root_leaves(network, side, 0, **given).ask(), Found)
+    except NoRoot:
+        return
+    each = [isinstance(root_leaves(network, side, 0, cell_of=cell.point, **given).ask(), Found) for cell in cells]
+    event(f"{leaves}: {whole}")
+    assert any(each) == whole
 
 
 @settings(max_examples=60)
