@@ -8,6 +8,9 @@ lies on a hinge. Which pattern that is depends on the way down to it, layer by l
 roots are taken. A `State` says it for every way. It is either the same everywhere, as a caller asserts (then weights
 may be symbols, and the expressions hold for all inputs and weights at which the roots keep the pattern), or read off at
 one input, over exact rationals with infinitesimal steps (then they hold around this input).
+
+A root function is the expression that SymPy makes of it: SymPy cancels a / a, so that a rule's root can stand where the
+rule itself has none (w.v = 0). Elsewhere a division by 0 has no value, and is refused.
 """
 
 from __future__ import annotations

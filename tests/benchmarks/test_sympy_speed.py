@@ -29,7 +29,7 @@ def piece(network, weights):
 @pytest.mark.parametrize("weights", ["numbers", "symbols"])
 def test_one_pattern(benchmark, network, weights):
     benchmark.group = "lift, piece and gradients of one pattern"
-    lift, found, gradients = benchmark.pedantic(piece, (network, weights), rounds=3)
+    lift, found, gradients = benchmark.pedantic(piece, (network, weights), rounds=5, warmup_rounds=1)
     assert tuple(lift.exactly(output, X) for output in found.outputs) == network(X)
     assert (len(gradients), len(gradients[0])) == (2, 10)
 

@@ -20,7 +20,8 @@ from dtdsym.geometry.cell import cell_at, masks_of
 from dtdsym.lifts.pieces import whole
 from dtdsym.lifts.values import exactly
 from dtdsym.network.evaluate import differentiate
-from dtdsym.network.network import sequential
+from dtdsym.network.layers import Affine, Input, MaxPool, Relu
+from dtdsym.network.network import Network, sequential
 
 SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
 """[[x0] + [x1]]."""
@@ -231,3 +232,56 @@ def test_values_of_expressions():
         exactly(sympy.Heaviside(3 * x - 1), values)
     with pytest.raises(NotExact):
         exactly(sympy.sqrt(x), values)
+
+
+def pooled():
+    """max of two neurons, one of which stands twice in its window, beside a window of one entry; then their sum."""
+    nodes = (
+        Input((2,)),
+        Affine(np.array([[1.0, -1.0], [2.0, 1.0], [0.0, 1.0]]), np.array([0.0, -1.0, 1.0]), 0),
+        MaxPool(np.array([[0, 1, 0], [2, 2, 2]]), 1),
+        Affine(np.array([[1.0, -1.0]]), np.array([0.0]), 2),
+    )
+    return Network(nodes)
+
+
+@settings(max_examples=40)
+@given(PLANE_POINTS, PLANE_POINTS, st.sampled_from(MODES))
+def test_windows_have_winners_losers_and_ties(x, other, weights):
+    lift = dtdsym.to_sympy(pooled(), weights=weights)
+    piece = lift.piece(generic_pattern(lift.network, x))
+    assert lift.at(other) == pooled()(other)
+    assert tuple(lift.exactly(output, x) for output in piece.outputs) == pooled()(x)
+    (margin,) = piece.positive
+    assert piece.zero == ()
+    assert lift.exactly(margin, x) == abs((x[0] - x[1]) - (2 * x[0] + x[1] - 1))
+    assert tuple(lift.exactly(case, other) for case in dtdsym.to_sympy(pooled()).piecewise()) == pooled()(other)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ((1, 1, 0, 1, 0, 0), "every window of a max-pool has one winner"),
+        ((1, -1, -1, 1, 0, 0), "no cell has this pattern: node 2"),
+        ((1, 0, 0, 1, 0, 0), "no cell has this pattern: node 2"),
+    ],
+)
+def test_windows_that_no_cell_has_are_refused(pattern, message):
+    with pytest.raises(InputError, match=message):
+        dtdsym.to_sympy(pooled()).piece(pattern)
+
+
+def test_ties_with_symbolic_weights_are_equations_for_the_weights():
+    lift = dtdsym.to_sympy(pooled(), weights="symbols")
+    weight, bias = lift.parameters(1)
+    found = lift.piece((1, 0, 0, 1, 0, 0)).zero
+    assert set(found) == {weight[0, 0] - weight[1, 0], weight[0, 1] - weight[1, 1], bias[0] - bias[1]}
+
+
+def test_a_layer_used_twice_has_one_set_of_names():
+    weight, bias = np.array([[1.0, 2.0], [-1.0, 1.0]]), np.array([0.0, 1.0])
+    network = Network((Input((2,)), Affine(weight, bias, 0), Relu(1), Affine(weight, bias, 2)))
+    lift = dtdsym.to_sympy(network, weights="symbols")
+    assert len(lift.weights) == network.parameters == 6
+    assert (lift.parameters(1)[0] == lift.parameters(2)[0]).all()
+    assert lift.at((1, 3)) == network((1, 3))
