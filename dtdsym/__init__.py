@@ -30,6 +30,7 @@ _HOMES = {
     "arrangement": "dtdsym.geometry.arrangement",
     "audit": "dtdsym.report.audit",
     "decide": "dtdsym.claims.decide",
+    "decide_in_box": "dtdsym.claims.box",
     "constant_root": "dtdsym.relevance.root_functions",
     "exact_root": "dtdsym.relevance.root_search",
     "exceeds": "dtdsym.geometry.maximum",
