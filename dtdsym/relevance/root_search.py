@@ -16,6 +16,7 @@ import numpy as np
 
 from dtdsym.arithmetic.closed import Feasible, Infeasible, feasible
 from dtdsym.arithmetic.rational import fraction, fractions
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Cell, Pattern
@@ -108,12 +109,12 @@ def neuron_of(network: Network, one: Network, layer: int, neuron: int, logit: in
     """Where a neuron of layer l stands in the network that is cut to the logit: of the last layer that neuron alone.
 
     Raises InputError for a neuron that does not exist, or has no relevance."""
-    size = network.layer(layer).size
-    if not isinstance(neuron, int) or not 0 <= neuron < size:
+    size, place = network.layer(layer).size, whole_number(neuron)
+    if place is None or not 0 <= place < size:
         raise InputError(f"neuron {neuron!r} does not exist; layer {layer} has neurons 0 to {size - 1}")
     if one.layer(layer).size == size:
-        return neuron
-    if neuron != logit:
+        return place
+    if place != logit:
         raise InputError(f"neuron {neuron} of the last layer has no relevance: logit {logit} is explained")
     return 0
 
