@@ -10,19 +10,22 @@ from dtdsym.checker.reading import index
 
 @dataclass(frozen=True)
 class Layer:
-    """Node ids: its neurons compute the value of `output` from that of `source`. rows over scale, as in Node."""
+    """Node ids: its neurons compute the value of `output` from that of `source`. rows over scale, as in Node.
+    rectified: a ReLU reads them."""
 
     source: int
     output: int
     rows: tuple[Row, ...]
     scale: int
     number: int
+    rectified: bool
 
 
 def layers_of(network: Network) -> dict[int, Layer]:
     """Output node -> layer, for all linear nodes in order; those without a number have number 0."""
+    bent = {node.sources[0] for node in network.nodes if node.kind == "Relu"}
     linear = [(i, node) for i, node in enumerate(network.nodes) if node.kind == "Linear"]
-    return {i: Layer(node.sources[0], i, node.rows, node.scale, node.layer) for i, node in linear}
+    return {i: Layer(node.sources[0], i, node.rows, node.scale, node.layer, i in bent) for i, node in linear}
 
 
 def cut(network: Network, logit: int) -> Network:
