@@ -101,8 +101,9 @@ class Network:
                     norm, output = follower, users[index][0]
                     folded.add(output)
             found[output] = Layer(
-                node, norm, node.source, output, self.sizes[node.source], self.sizes[index], number if counts else None
-            )
+                node, norm, node.source, output, self.sizes[node.source], self.sizes[index],
+                number if counts else None, any(isinstance(self.nodes[user], Relu) for user in users[output]),
+            )  # fmt: skip
         return found
 
     @cached_property

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from networks import sequential
 
+import dtdsym
 from dtdsym.certificate.lines import written
 from dtdsym.certificate.network import network_line
+from dtdsym.checker import place
 from dtdsym.checker.cells import cell_at
 from dtdsym.checker.function import Function
 from dtdsym.checker.layers import layers_of
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.reading import Refused
+from dtdsym.geometry import placement
 from dtdsym.network.builder import Builder
 
 
@@ -44,6 +47,13 @@ def test_a_row_without_slopes_is_refused_where_one_is_needed():
     assert cell.row(0) == [1, 0]
     with pytest.raises(Refused, match="row 1 is constant"):
         cell.row(1)
+
+
+def test_inside_means_the_same_in_both():
+    assert place.INSIDE == placement.INSIDE
+    home = dtdsym.place(sequential(([[1]], [0])), [1], [1])
+    assert (home.name, home.inside) == ("degenerate", True)
+    assert set(placement.VALID) == set(placement.INSIDE) - {"degenerate"}
 
 
 def test_the_checker_does_not_rest_on_assertions(repository):
