@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dtdsym._version import __version__
 from dtdsym.errors import DtdsymError, InputError
+from dtdsym.geometry.budget import Budget
 from dtdsym.network.load import load
 from dtdsym.network.network import Network
 
@@ -65,19 +66,30 @@ def whole_number(text: str, option: str, word: str) -> int | str:
         raise InputError(f"{option} {text!r}: give a whole number, or {word}") from err
 
 
-def check_apart(inputs: Mapping[str, str | None], outputs: Mapping[str, str | None]) -> None:
-    """Raises InputError where a file that is written is also read, or written twice. Keys: the options' names."""
+def check_apart(options: argparse.Namespace, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Raises InputError where a file that is written is also read, or written twice.
+
+    inputs, outputs: names of options that hold files; NET and --layers are always read."""
     seen: dict[Path, str] = {}
-    for own, files in ((False, inputs), (True, outputs)):
-        for name, path in files.items():
+    for own, names in ((False, ("network", "layers", *inputs)), (True, outputs)):
+        for name in names:
+            path = getattr(options, name)
             if path is None or path == "-":
                 continue
-            place = Path(path).resolve()
+            place, option = Path(path).resolve(), "NET" if name == "network" else f"--{name}"
             if own and place in seen:
                 raise InputError(
-                    f"{path}: given for {seen[place]} and for {name}, which would overwrite it; name another"
+                    f"{path}: given for {seen[place]} and for {option}, which would overwrite it; name another"
                 )
-            seen[place] = name
+            seen[place] = option
+
+
+def budget_of(options: argparse.Namespace) -> Budget:
+    """What --budget allows. Raises InputError."""
+    seconds = options.budget
+    if seconds is not None and not seconds > 0:
+        raise InputError(f"--budget {seconds:g}: give a number of seconds above 0")
+    return Budget(seconds=seconds)
 
 
 def check_writable(path: str | None) -> None:
@@ -98,6 +110,9 @@ def ended(work: Callable[[], int], kept: str | None = None) -> int:
         return fail(str(err))
     except OSError as err:
         return fail(f"{err.filename or 'the system'}: {err.strerror or err}")
+    except BrokenExecutor:
+        where = f"finished work is in {kept}" if kept else "--resume FILE would have kept finished work"
+        return fail(f"a worker process was ended (for want of memory?); use fewer --jobs; {where}")
     except KeyboardInterrupt:
         print("dtdsym: interrupted" + (f"; {kept} is kept" if kept else ""), file=sys.stderr)
         return INTERRUPTED

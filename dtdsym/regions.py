@@ -13,6 +13,8 @@ from rich.console import Console
 
 from dtdsym.command import (
     UNDECIDED,
+    budget_of,
+    check_apart,
     check_writable,
     command_line,
     ended,
@@ -24,10 +26,9 @@ from dtdsym.command import (
 )
 from dtdsym.errors import BudgetSpent, InputError, NoRoot
 from dtdsym.geometry.arrangement import arrangement
-from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
 from dtdsym.network.network import Network
-from dtdsym.relevance.root import roots
+from dtdsym.relevance.root import KINDS, roots
 from dtdsym.report.region_plot import region_plot
 from dtdsym.report.regions import header, render, to_json, written
 from dtdsym.survey.cells import count_cells
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--plot", metavar="FILE", help="draw it: .svg, .pdf or .png (one and two dimensions)")
     add("--input", metavar="FILE", help="mark the first input (row) of a file, and its linear region")
     add("--rule", metavar="NAME[:PARAM...]", action="append", help="repeatable: draw this rule's first-layer roots")
-    add("--root", default="relevance", help="relevance (what implementations use) or hinge (the theory's)")
+    add("--root", metavar="KIND", help="of --rule: relevance (what implementations use) or hinge (the theory's)")
     add("--json", metavar="FILE|-", help="write every cell as JSON, exactly; -: to standard output, and nothing else")
     add("--count", action="store_true", help="only count cells, in bounded memory and any dimension")
     add("--jobs", metavar="N", type=int, default=1, help="worker processes for --count (1)")
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    check_apart(options, ("plane", "line", "input"), ("json", "plot", "resume"))
     _check(options)
     network = network_of(options)
     points = _points(options, network)
@@ -91,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
         "box": _box(options, network.sizes[0] if points is None else len(points) - 1, points is not None),
         "points": points,
         "logit": _logit(options, network),
-        "budget": Budget(seconds=options.budget),
+        "budget": budget_of(options),
     }
     for path in (options.json, options.plot):
         check_writable(path)
@@ -104,11 +106,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that would do nothing."""
+    if options.root not in (None, *KINDS):
+        raise InputError(f"--root {options.root!r}: expected {' or '.join(KINDS)}")
     needs = {
         "--resume": (options.resume and not options.count, "--count"),
         "--jobs": (options.jobs != 1 and not options.count, "--count"),
         "--input": (options.input and not options.plot, "--plot"),
         "--rule": (options.rule and not options.input, "--input and --plot"),
+        "--root": (options.root and not options.rule, "--rule"),
         "--plot": (options.plot and options.count, "a list of cells; leave out --count"),
         "--input with --plane or --line": (options.input and (options.plane or options.line), "the whole input space"),
     }
@@ -183,10 +188,10 @@ def _roots(
     options: argparse.Namespace, network: Network, x: Any, logit: int
 ) -> list[tuple[str, str, tuple[Fraction, ...]]]:
     """(rule, place, root) of every rule's roots that exist."""
-    budget = Budget(seconds=options.budget)
+    budget = budget_of(options)
     found = []
     for rule in options.rule or ():
-        for root in roots(network, x, rule=rule, logit=logit, root=options.root):
+        for root in roots(network, x, rule=rule, logit=logit, root=options.root or KINDS[0]):
             if not isinstance(root, NoRoot):
                 found.append((rule, place(network, x, root, logit=logit, budget=budget).name, tuple(root)))
     return found

@@ -15,6 +15,7 @@ from rich.console import Console
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.command import (
     UNDECIDED,
+    budget_of,
     check_apart,
     check_writable,
     command_line,
@@ -26,7 +27,6 @@ from dtdsym.command import (
     workers,
 )
 from dtdsym.errors import InputError
-from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import PRESETS
 from dtdsym.relevance.identify import Identification, identify
@@ -133,15 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> Report:
     if options.ledger < 0:
         raise InputError(f"--ledger {options.ledger}: give 0 or more")
-    check_apart(
-        {"NET": options.network, "--input": options.input, "--target": options.target, "--compare": options.compare},
-        {
-            "--json": options.json,
-            "--certificates": options.certificates,
-            "--resume": options.resume,
-            "--heatmap": options.heatmap,
-        },
-    )
+    check_apart(options, ("input", "target", "compare"), ("json", "certificates", "resume", "heatmap"))
     if options.certificates == "-":
         raise InputError("--certificates -: standard output is the report's; name a file")
     network = network_of(options)
@@ -180,7 +172,7 @@ def _asked(options: argparse.Namespace, network: Network) -> dict[str, Any]:
         "root": options.root,
         "domain": options.domain,
         "min_logit": (0.0 if options.input else 0.1) if least is None else least,
-        "budget": Budget(seconds=options.budget),
+        "budget": budget_of(options),
         "engine": options.engine,
         "claims": options.claim or (),
         "target": _target(options, network),

@@ -14,11 +14,11 @@ from typing import Any
 from paper_network import PRINTED, RULES, PublishedColumn, paper_inputs, paper_network, published_table
 
 import dtdsym
+from dtdsym.geometry.placement import INSIDE
 
 Entry = dict[str, Any]
 """One entry of the JSON report's `roots`: what was counted for one rule."""
 
-INSIDE = ("degenerate", "same_cell", "same_region_segment", "same_region")
 COUNTS = {
     "equal_gradient": "gradient equal to the input's",
     "equal_output": "output equal to the input's",

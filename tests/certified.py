@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dtdsym.arithmetic.rational import vector
@@ -24,6 +25,9 @@ from dtdsym.network.slice import slice_at
 from dtdsym.relevance.composite import parse
 from dtdsym.relevance.nearest_root import Nearest, nearest_root
 from dtdsym.relevance.root import roots
+
+RULES = ("zplus", "w2", "lrp0", "gamma:1", "epsilon:1/8", "alpha_beta", "flat", "x", "zbox:-7:7", "pinv")
+"""One of every family that checkers derive again."""
 
 
 def certificates(
@@ -77,11 +81,15 @@ def said(lines: Iterable[str]) -> list[tuple[int, bool, str]]:
     return list(Checker().answers(enumerate((line.rstrip("\n") for line in lines), start=1)))
 
 
+def lines_of(path: Path) -> list[str]:
+    """Of a file."""
+    return path.read_text().splitlines(keepends=True)
+
+
 def refusals(lines: Sequence[str]) -> list[str]:
-    """What the checker refuses; every claim is answered."""
+    """What the checker refuses, "line N: refused: ..."; every claim is answered."""
     answers = said(lines)
-    assert sum(good for _, good, _ in answers) + sum(not good for _, good, _ in answers) == len(answers)
-    assert len([good for _, good, _ in answers]) >= len(claims_of(lines))
+    assert len(answers) >= sum('"claim"' in line for line in lines)
     return [told for _, good, told in answers if not good]
 
 

@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from processes import ended_workers
 from torch import nn
 
 import dtdsym
@@ -141,6 +143,38 @@ def test_the_budget_ends_with_status_3(net, capsys):
     assert err.startswith("dtdsym: the budget of 1e-06 seconds ran out after ")
 
 
+@pytest.mark.parametrize("option", ["--json", "--plot", "--resume"])
+@pytest.mark.parametrize("read", ["NET", "--plane", "--line", "--input", "--layers"])
+def test_what_is_read_is_not_overwritten(net, capsys, tmp_path, option, read):
+    path = net if read == "NET" else str(tmp_path / "read")
+    if read != "NET":
+        Path(path).write_text("mine")
+    before = Path(path).read_bytes()
+    words = [] if read == "NET" else [read, path]
+    status, out, err = run(capsys, net, "--box=-2:2", *words, option, path)
+    assert (status, out) == (2, "")
+    assert f"given for {read} and for {option}" in err
+    assert Path(path).read_bytes() == before
+
+
+def test_one_file_is_not_written_for_two_options(net, capsys, tmp_path):
+    path = str(tmp_path / "o.json")
+    status, _, err = run(capsys, net, "--count", "--json", path, "--resume", path)
+    assert status == 2
+    assert "given for --json and for --resume" in err
+    assert not Path(path).exists()
+
+
+def test_a_worker_that_is_ended_is_told_in_one_line(net, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(regions, "workers", ended_workers)
+    status, out, err = run(capsys, net, "--count", "--jobs", "2", "--resume", str(tmp_path / "j"))
+    assert (status, out) == (2, "")
+    assert err == (
+        "dtdsym: a worker process was ended (for want of memory?); use fewer --jobs; finished work is in "
+        f"{tmp_path / 'j'}\n"
+    )
+
+
 BAD = {
     "no such file": (["none.pt"], "none.pt"),
     "a box of words": (["NET", "--box=a:b"], "side 1 of the box"),
@@ -158,6 +192,11 @@ BAD = {
     "a picture of a count": (["NET", "--count", "--plot", "OUT"], "leave out --count"),
     "a rule that is none": (["NET", "--box=-9:9", "--plot", "OUT", "--input", "THREE", "--rule", "w3"], "w3"),
     "a picture of no kind": (["NET", "--box=-9:9", "--plot", "OUT.txt"], "cannot be written as a picture"),
+    "a kind of root that is none": (["NET", "--root", "nonsense"], "--root 'nonsense': expected relevance or hinge"),
+    "a kind of root without a rule": (["NET", "--root", "hinge"], "--root needs --rule"),
+    "a budget of nothing": (["NET", "--budget", "0"], "--budget 0: give a number of seconds above 0"),
+    "a budget below nothing": (["NET", "--budget=-1"], "--budget -1: give a number of seconds above 0"),
+    "a budget that is no number": (["NET", "--budget", "nan"], "--budget nan: give a number of seconds above 0"),
     "no workers": (["NET", "--count", "--jobs", "0"], "--jobs 0: give at least 1"),
 }
 

@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from processes import ended_workers
 from torch import nn
 
+from dtdsym import verify
 from dtdsym.__main__ import main as dtdsym_main
 from dtdsym.verify import main
 
@@ -132,8 +134,8 @@ BAD_OPTIONS = {
     "layer no number": (["--layer", "x"], "--layer 'x'"),
     "no logit above": (["--logit", "1"], "no input with logit 1 above 0.1 found in 1000 draws"),
     "unknown domain": (["--domain", "cube"], "domain 'cube'"),
-    "budget of nothing": (["--budget", "0"], "budget of 0.0 seconds"),
-    "budget nan": (["--budget", "nan"], "budget of nan seconds"),
+    "budget of nothing": (["--budget", "0"], "--budget 0: give a number of seconds above 0"),
+    "budget nan": (["--budget", "nan"], "--budget nan: give a number of seconds above 0"),
     "a ledger of minus one": (["--ledger", "-1"], "--ledger -1: give 0 or more"),
     "samples of given inputs": (["--input", "x.npy", "--samples", "3"], "leave out one of the two"),
     "no samples": (["--samples", "0"], "0 samples asked for"),
@@ -149,6 +151,7 @@ BAD_OPTIONS = {
     "certificates to standard output": (["--certificates", "-"], "--certificates -: standard output is the report's"),
     "one file twice": (["--json", "z.jsonl", "--certificates", "z.jsonl"], "z.jsonl: given for --json and for --cert"),
     "inputs overwritten": (["--input", "x.npy", "--json", "./x.npy"], "x.npy: given for --input and for --json"),
+    "layers overwritten": (["--layers", "layers.json", "--json", "layers.json"], "given for --layers and for --json"),
     "an unknown norm": (["--root", "nearest:l3"], "root 'nearest:l3': expected nearest"),
 }
 
@@ -169,6 +172,16 @@ def test_what_argparse_refuses_is_one_line_too(capsys, net):
     assert ended.value.code == 2
     assert err.startswith("dtdsym: argument --samples: invalid int value: 'many'")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_worker_that_is_ended_is_told_in_one_line(capsys, net, tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(verify, "workers", ended_workers)
+    words = ("--resume", tmp_path / "run") if kept else ()
+    status, out, err = run(capsys, net, "--logit", 0, "--samples", 3, "--jobs", 2, *words)
+    assert (status, out) == (2, "")
+    where = f"finished work is in {tmp_path / 'run'}" if kept else "--resume FILE would have kept finished work"
+    assert err == f"dtdsym: a worker process was ended (for want of memory?); use fewer --jobs; {where}\n"
 
 
 def test_nearest_roots_are_shown_with_what_they_would_explain(capsys, net):

@@ -24,7 +24,7 @@ NORMS = ("l1", "l2", "linf")
 
 
 @dataclass(frozen=True)
-class Nearest:
+class NearestPoint:
     """point (d,) and multipliers (m,) >= 0 of the rows. size: the distance in L1 and L-infinity, its square in L2."""
 
     point: tuple[fmpq, ...]
@@ -34,7 +34,7 @@ class Nearest:
 
 def nearest(
     rows: Forms, centre: Sequence[Any], norm: str, deadline: Callable[[], None] | None = None
-) -> Nearest | Infeasible:
+) -> NearestPoint | Infeasible:
     """The point with a.x + c >= 0 for all rows (a_1, ..., a_d, c) nearest to the centre (d,), or the proof of none.
 
     rows: integers, at least one. centre: rationals. norm: of NORMS. deadline: what it raises ends the search."""
@@ -44,8 +44,8 @@ def nearest(
 
 
 def sizes(rows: Forms, centre: Sequence[Any], norm: str) -> list[fmpq]:
-    """For each row alone, how far away at least a point is where it is >= 0, as `Nearest.size`; 0 where there is none
-    so far, and where the row has no slopes."""
+    """For each row alone, how far away at least a point is where it is >= 0, as `NearestPoint.size`; 0 where there is
+    none so far, and where the row has no slopes."""
     found = []
     for row, height in zip(rows, heights(rows, list(centre)), strict=True):
         slopes = [abs(fmpz(entry)) for entry in row[:-1]]
@@ -57,7 +57,7 @@ def sizes(rows: Forms, centre: Sequence[Any], norm: str) -> list[fmpq]:
 
 def _projected(
     rows: list[Row], whole: list[fmpz], common: fmpz, _: str, deadline: Callable[[], None] | None
-) -> Nearest | Infeasible:
+) -> NearestPoint | Infeasible:
     """With the centre as the origin."""
     moved = [[*(a * common for a in row[:-1]), _at(row, whole, common)] for row in rows]
     outcome = project(moved, deadline)
@@ -65,7 +65,7 @@ def _projected(
     if isinstance(outcome, Infeasible):
         return Infeasible(multipliers)
     point = tuple(fmpq(p, common) + x for p, x in zip(whole, outcome.point, strict=True))
-    return Nearest(point, sum((x * x for x in outcome.point), fmpq(0)), multipliers)
+    return NearestPoint(point, sum((x * x for x in outcome.point), fmpq(0)), multipliers)
 
 
 def _at(row: Row, whole: list[fmpz], common: fmpz) -> fmpz:
@@ -74,7 +74,7 @@ def _at(row: Row, whole: list[fmpz], common: fmpz) -> fmpz:
 
 def _programmed(
     rows: list[Row], whole: list[fmpz], common: fmpz, norm: str, deadline: Callable[[], None] | None
-) -> Nearest | Infeasible:
+) -> NearestPoint | Infeasible:
     """Variables x, and bounds of the |x_i - p_i|: one for all of them (L-infinity), or one for each (L1)."""
     size = len(whole)
     more = size if norm == "l1" else 1
@@ -89,4 +89,4 @@ def _programmed(
     assert not isinstance(outcome, Unbounded), "distances are bounded below"
     if isinstance(outcome, Infeasible):
         return Infeasible(outcome.multipliers[: len(rows)])
-    return Nearest(outcome.point[:size], outcome.value, outcome.multipliers[: len(rows)])
+    return NearestPoint(outcome.point[:size], outcome.value, outcome.multipliers[: len(rows)])

@@ -24,26 +24,26 @@ def nearest_line(
     meter: Meter,
 ) -> dict[str, Any]:
     """The line of a nearest root, or of none at all; head: network, input, logit and layer. Raises BudgetSpent."""
-    place = found.place
-    evidence: dict[str, Any] = dict(Witness(place.home).at_input)
+    question = found.question
+    evidence: dict[str, Any] = dict(Witness(question.home).at_input)
     if isinstance(found, NearestRoot):
         evidence |= {"root": point(found.point), "path": [point(crossing.point) for crossing in found.path]}
-    if place.within == "region":
-        evidence["cells"] = closed_list(place.home.search, meter)
+    if question.within == "region":
+        evidence["cells"] = closed_list(question.home.search, meter)
     evidence["bounds"] = [bound(found, cell) for cell in found.cells.values()]
-    question = {"neuron": neuron, "norm": asked.norm, "domain": asked.domain or "real", "within": place.within}
+    what = {"neuron": neuron, "norm": asked.norm, "domain": asked.domain or "real", "within": question.within}
     verdict = "proved" if isinstance(found, NearestRoot) else "refuted"
-    return {"claim": "nearest_root", **head, **question, "verdict": verdict, "evidence": evidence}
+    return {"claim": "nearest_root", **head, **what, "verdict": verdict, "evidence": evidence}
 
 
 def bound(found: NearestRoot | NoAdmissibleRoot, cell: Cell) -> dict[str, Any]:
     """A cell's multipliers: of its rows, of the form, and of coordinates that may not be negative."""
-    place = found.place
+    question = found.question
     multipliers = [fraction(y) for y in found.bounds[cell.pattern]]
     walls, rest = multipliers[: len(cell.walls)], multipliers[len(cell.walls) :]
     *domain, above, below = rest
-    made = {"multipliers": row_multipliers(cell, walls), "form": text((above - below) * _scale(place.form))}
-    return {**made, "domain": [[i, text(y)] for i, y in enumerate(domain) if y]} if place.domain else made
+    made = {"multipliers": row_multipliers(cell, walls), "form": text((above - below) * _scale(question.form))}
+    return {**made, "domain": [[i, text(y)] for i, y in enumerate(domain) if y]} if question.domain else made
 
 
 def _scale(form: tuple[Fraction, ...]) -> Fraction:

@@ -8,17 +8,21 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, cast
 
 from dtdsym.checker import assumption_1, c1, c4, claims, place, recursion, roots
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.processes import in_parallel
-from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
+from dtdsym.checker.reading import CUT_OFF, Refused, is_input, is_network, parse, shown, text
 from dtdsym.checker.subject import Subject, View, read_input
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
+COMPRESSED = b"\x1f"
+"""How a gzip file begins, and no line does; one byte, since a pipe may have no more yet."""
 CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = (
     place.CLAIMS | claims.CLAIMS | assumption_1.CLAIMS | c1.CLAIMS | recursion.CLAIMS | c4.CLAIMS | roots.CLAIMS
 )
@@ -58,7 +62,7 @@ class Checker:
     def line(self, content: str) -> str | None:
         """What was accepted: of a claim in words, None of a network or an input. Raises Refused."""
         line = parse(content)
-        if "nodes" in line or "format" in line:
+        if is_network(line):
             self.network = self.subject = None
             self.network = read_network(line)
             if self.networks and self.network.hash not in self.networks:
@@ -67,7 +71,7 @@ class Checker:
             return None
         if self.network is None:
             raise Refused("no network stands above it, or that was refused")
-        if "claim" not in line:
+        if is_input(line):
             self.subject = None
             self.subject = read_input(line, self.network)
             if self.inputs and self.subject.hash not in self.inputs:
@@ -101,13 +105,17 @@ def read_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
         yield number, line.decode("utf-8", errors="replace").rstrip("\n") if whole else CUT_OFF
 
 
-def opened(path: str) -> IO[bytes]:
-    """The file, compressed or not; - is standard input."""
-    if path == "-":
-        return sys.stdin.buffer
-    with Path(path).open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.GzipFile(path)) if compressed else Path(path).open("rb")
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """The file, compressed or not; - is standard input, which stays open."""
+    if path == "-" and sys.stdin is None:
+        raise OSError("there is no standard input")
+    with nullcontext(cast(BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb") as file:
+        if file.peek(1)[:1] != COMPRESSED:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as content:
+            yield cast(IO[bytes], content)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     if options.jobs < 1:
         print(f"dtdsym.checker: --jobs {options.jobs}: give at least 1", file=sys.stderr)
+        return UNREADABLE
+    if options.files.count("-") > 1:
+        print("dtdsym.checker: -: standard input can be read once; give it once", file=sys.stderr)
         return UNREADABLE
     accepted = refused = 0
     left = [("network", name) for name in options.expect] + [("input", name) for name in options.expect_input]

@@ -30,10 +30,16 @@ class Cell:
 
     def height(self, entry: int, at: Value) -> int:
         """A positive multiple of a row's value at a point."""
-        row = self.rows[entry]
-        assert row is not None
         numbers, scale = at
-        return sum([x * y for x, y in zip(row, numbers, strict=False)]) + row[-1] * scale
+        *slopes, constant = self.row(entry)
+        return sum([x * y for x, y in zip(slopes, numbers, strict=True)]) + constant * scale
+
+    def row(self, entry: int) -> Form:
+        """The form of an entry whose row is not constant."""
+        found = self.rows[entry]
+        if found is None:
+            raise Refused(f"row {entry} is constant, where one with slopes is needed")
+        return found
 
     def heights(self, p: Point) -> dict[int, int]:
         """Of all rows that are not constant."""
@@ -96,8 +102,9 @@ def cell_at(function: Function, p: Point, *directions: Point) -> Cell:
     (at, scale), ways = over_one(p), [over_one(way)[0] for way in directions]
 
     def sign(form: Form) -> int:
-        value = sum([x * y for x, y in zip(form, at, strict=False)]) + form[-1] * scale
-        for found in (value, *(sum([x * y for x, y in zip(form, way, strict=False)]) for way in ways), *form[:-1]):
+        *slopes, constant = form
+        value = sum([x * y for x, y in zip(slopes, at, strict=True)]) + constant * scale
+        for found in (value, *(sum([x * y for x, y in zip(slopes, way, strict=True)]) for way in ways), *slopes):
             if found:
                 return 1 if found > 0 else -1
         return 0
@@ -136,9 +143,11 @@ def _forms(function: Function, choose: Callable[[int, list[Form], int], list[Any
             known[i] = _form(node, [known[s] for s in node.sources], d)
             continue
         signs = choose(i, source, scale)
-        own = [list(form) for form in source] if node.kind == "Relu" else []
-        outputs = [form if sign > 0 else [0] * (d + 1) for form, sign in zip(own, signs, strict=False)]
-        if node.kind == "MaxPool":
+        if node.kind == "Relu":
+            own = [list(form) for form in source]
+            outputs = [form if sign > 0 else [0] * (d + 1) for form, sign in zip(own, signs, strict=True)]
+        else:
+            own, outputs = [], []
             width = len(node.windows[0])
             for place, window in enumerate(node.windows):
                 best = signs[place * width : (place + 1) * width].index(1)

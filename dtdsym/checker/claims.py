@@ -96,13 +96,13 @@ def _nonpositive_bias(line: dict[str, Any], view: View, verdict: str, evidence: 
 def _theorem(view: View, start: int) -> bool:
     """Its premises: a chain of layers, each with a ReLU, no bias above 0, and a positive output."""
     nodes = view.network.nodes
-    kinds = [node.kind for node in nodes[start + 1 :]]
+    kinds = {node.kind for node in nodes[start + 1 :]}
     chain = all(node.sources == (i - 1,) for i, node in enumerate(nodes) if i)
-    layers = [node for node in nodes[start + 1 :] if node.kind == "Linear"]
+    layers = [layer for layer in view.layers.values() if layer.output > start]
     # Above a layer's input stand layers and ReLUs in turn; a ReLU more than there must be changes nothing.
-    paired = all(kinds[i + 1 : i + 2] == ["Relu"] for i, kind in enumerate(kinds) if kind == "Linear")
-    biases = all(bias <= 0 for node in layers for _, _, bias in node.rows)
-    return chain and paired and set(kinds) <= {"Linear", "Relu"} and biases and view.output > 0
+    paired = kinds <= {"Linear", "Relu"} and all(layer.rectified for layer in layers)
+    biases = all(bias <= 0 for layer in layers for _, _, bias in layer.rows)
+    return chain and paired and biases and view.output > 0
 
 
 def _conservation(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from dtdsym.checker.reading import Refused, index
 @dataclass(frozen=True)
 class Layer:
     """Node ids: its neurons compute the value of `output` from that of `source`. rows over scale, as in Node.
-    rectified: whether the next node is its ReLU."""
+    rectified: a ReLU reads them."""
 
     source: int
     output: int
@@ -23,25 +23,24 @@ class Layer:
 
 def layers_of(network: Network) -> dict[int, Layer]:
     """Output node -> layer, for all linear nodes in order; those without a number have number 0."""
-    found = {}
-    for i, node in enumerate(network.nodes):
-        if node.kind == "Linear":
-            rectified = [(above.kind, above.sources) for above in network.nodes[i + 1 : i + 2]] == [("Relu", (i,))]
-            found[i] = Layer(node.sources[0], i, node.rows, node.scale, node.layer, rectified)
-    return found
+    bent = {node.sources[0] for node in network.nodes if node.kind == "Relu"}
+    linear = [(i, node) for i, node in enumerate(network.nodes) if node.kind == "Linear"]
+    return {i: Layer(node.sources[0], i, node.rows, node.scale, node.layer, i in bent) for i, node in linear}
 
 
 def plain_layers(network: Network) -> list[Layer]:
     """The layers of a plain network: numbered linear nodes one after the other, each with at most one ReLU. Raises
     Refused for any other."""
-    layers = list(layers_of(network).values())
-    end = 0
+    layers, end = list(layers_of(network).values()), 0
+    refused = Refused("the network is not plain: numbered layers one after the other, each with at most one ReLU")
     for layer in layers:
         if layer.source != end or layer.output != end + 1 or not layer.number:
-            break
+            raise refused
         end = layer.output + layer.rectified
+        if network.nodes[end].sources != (end - 1,):
+            raise refused
     if not layers or end != len(network.nodes) - 1:
-        raise Refused("the network is not plain: numbered layers one after the other, each with at most one ReLU")
+        raise refused
     return layers
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from dtdsym.checker.reading import Refused, is_input, is_network, parse
 
 if TYPE_CHECKING:
     from dtdsym.checker.__main__ import Answer, Checker
 
 BLOCK = 500  # lines
+SIGNS = ('"nodes"', '"format"', "\\")
+"""One of them stands in every line with such a key: a key may be written with escapes."""
 Line = tuple[int, str]
 Part = tuple[Line | None, bool, list[Line]]
 """(the network's line, whether it is to be spoken of, the lines below it)"""
@@ -41,14 +45,13 @@ def _answers(lines: Iterator[Line], checker: Checker, jobs: int) -> Iterator[Ans
 
 
 def _parts(lines: Iterator[Line]) -> Iterator[Part]:
-    """Cut before an input's line."""
+    """Cut before every network's line, and before an input's where there is enough above it."""
     network: Line | None = None
     new = False
     block: list[Line] = []
     for number, content in lines:
-        head = '"claim"' not in content
-        starts = head and '"nodes"' in content
-        if starts or (head and len(block) >= BLOCK):
+        starts = any(sign in content for sign in SIGNS) and _holds(content, is_network)
+        if starts or (len(block) >= BLOCK and '"claim"' not in content and _holds(content, is_input)):
             if block or new:
                 yield network, new, block
             new, block = starts, []
@@ -58,6 +61,14 @@ def _parts(lines: Iterator[Line]) -> Iterator[Part]:
             block.append((number, content))
     if block or new:
         yield network, new, block
+
+
+def _holds(content: str, asked: Callable[[dict[str, Any]], bool]) -> bool:
+    """What `Checker.line` would find; a line that it cannot read changes nothing there."""
+    try:
+        return asked(parse(content))
+    except Refused:
+        return False
 
 
 _KEPT: dict[Line | None, Checker] = {}

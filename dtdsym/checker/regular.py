@@ -96,9 +96,7 @@ def _positive(y: Fraction, what: str) -> bool:
 
 
 def _true(cell: Cell, entry: int) -> list[Fraction]:
-    row = cell.rows[entry]
-    assert row is not None
-    return [Fraction(x, cell.units[entry]) for x in row]
+    return [Fraction(x, cell.units[entry]) for x in cell.row(entry)]
 
 
 def regular(function: Function, p: Point, cones: Any, what: str) -> Gradient:

@@ -116,10 +116,9 @@ def _totals(
         factor = number(bound["form"], f"{what}: form")
         total = [factor * entry for entry in form]
         for j, y in _pairs(bound["multipliers"], len(cell.rows), f"{what}: multipliers"):
-            row = cell.rows[j]
-            if row is None:
+            if cell.rows[j] is None:
                 raise Refused(f"{what}: a row with a multiplier is constant")
-            total = [x + y * Fraction(entry, cell.units[j]) for x, entry in zip(total, row, strict=True)]
+            total = [x + y * Fraction(entry, cell.units[j]) for x, entry in zip(total, cell.row(j), strict=True)]
         for i, y in _pairs(bound["domain"], len(home.a), f"{what}: domain") if domain else ():
             total[i] += y
         yield total, what
@@ -155,7 +154,8 @@ def _check_far(total: Form, what: str, a: Sequence[Fraction], root: Sequence[Fra
 
 
 def _value(form: Form, p: Sequence[Fraction]) -> Fraction:
-    return sum((x * y for x, y in zip(form, p, strict=False)), form[-1])
+    *slopes, constant = form
+    return sum((x * y for x, y in zip(slopes, p, strict=True)), constant)
 
 
 CLAIMS = {"admissible_root": claim(_admissible_root, of_a_rule=False), "nearest_root": _nearest_root}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dtdsym.arithmetic.rational import text
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.errors import InputError
-from dtdsym.relevance.root_search import AdmissibleRoot, Place, relevance_form, root_in
+from dtdsym.relevance.root_search import AdmissibleRoot, RootQuestion, relevance_form, root_in
 
 
 def decide(question: Question) -> Verdict:
@@ -20,7 +20,7 @@ def decide(question: Question) -> Verdict:
         form = relevance_form(question.home, question.one, question.layer, None)
     except InputError as zero:
         return Undecided("admissible_root", statement, f"{str(zero)[0].upper()}{str(zero)[1:]}.")
-    found = root_in(Place(question.home, form))
+    found = root_in(RootQuestion(question.home, form))
     if isinstance(found, AdmissibleRoot):
         where = "inside the region" if found.inside else "on the boundary of a cell"
         reason = f"It lies {where}, {len(found.path)} facets from the input's cell."

@@ -31,6 +31,6 @@ def decide(question: Question) -> Verdict:
     if left:
         reason = f"No root is known to leave, and {len(left)} of {len(found)} are undecided within the budget."
         return Undecided("c5", statement, reason, witness={"places": counts})
-    inside = sum(counts.get(name, 0) for name in ("degenerate", *INSIDE))
+    inside = sum(counts.get(name, 0) for name in INSIDE)
     reason = f"All {inside} roots that exist lie inside, of {len(found)} neurons."
     return Refuted("c5", statement, reason, witness={"places": counts}, grounds=found)

@@ -16,7 +16,7 @@ from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.errors import NoRoot
 from dtdsym.geometry.placement import INSIDE
 
-EQUAL = ("degenerate", *INSIDE, "same_gradient_elsewhere")
+EQUAL = (*INSIDE, "same_gradient_elsewhere")
 
 
 def decide(question: Question) -> Verdict:

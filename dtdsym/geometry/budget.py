@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from numbers import Real
 
 from dtdsym.errors import BudgetSpent, InputError
 
@@ -20,7 +21,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in (("seconds", self.seconds), ("cells", self.cells)):
-            if value is not None and (not isinstance(value, int | float) or not value > 0):
+            if value is not None and (not isinstance(value, Real) or not value > 0):
                 raise InputError(f"budget of {value!r} {name}; give a number above 0")
 
     def start(self) -> Meter:

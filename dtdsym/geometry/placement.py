@@ -24,9 +24,11 @@ from dtdsym.geometry.segment import stays_inside
 from dtdsym.network.network import Network
 from dtdsym.network.slice import slice_at
 
-INSIDE = ("same_cell", "same_region_segment", "same_region")
+VALID = ("same_cell", "same_region_segment", "same_region")
+"""Where an expansion is valid, and the root is not the input itself."""
+INSIDE = ("degenerate", *VALID)
+"""In the linear region of the input."""
 PLACES = (
-    "degenerate",
     *INSIDE,
     "boundary",
     "same_gradient_elsewhere",
@@ -63,7 +65,7 @@ class Place:
     @property
     def inside(self) -> bool:
         """Whether the point lies in N_{F_l}(x)."""
-        return self.name == "degenerate" or self.name in INSIDE
+        return self.name in INSIDE
 
     def require_decided(self) -> None:
         """Raises BudgetSpent if the place is undecided."""

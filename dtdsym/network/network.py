@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import RATIONAL, exact_floats, fractions, vector
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.errors import InputError, ShapeMismatch
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.layers import (
@@ -100,8 +101,9 @@ class Network:
                     norm, output = follower, users[index][0]
                     folded.add(output)
             found[output] = Layer(
-                node, norm, node.source, output, self.sizes[node.source], self.sizes[index], number if counts else None
-            )
+                node, norm, node.source, output, self.sizes[node.source], self.sizes[index],
+                number if counts else None, any(isinstance(self.nodes[user], Relu) for user in users[output]),
+            )  # fmt: skip
         return found
 
     @cached_property
@@ -151,9 +153,10 @@ class Network:
 
     def layer(self, number: int) -> Layer:
         """Layer l (from 1). Raises InputError if there is none."""
-        if not isinstance(number, int | np.integer) or not 1 <= number <= len(self.layers):
+        found = whole_number(number)
+        if found is None or not 1 <= found <= len(self.layers):
             raise InputError(f"layer {number!r} does not exist; the network has layers 1 to {len(self.layers)}")
-        return self.layers[number - 1]
+        return self.layers[found - 1]
 
     def __call__(self, x: Any) -> tuple[Fraction, ...]:
         """Exact output at x, (in,) or in the input's shape: floats are read exactly, nothing is rounded."""
@@ -163,14 +166,14 @@ class Network:
 
     def logit(self, index: int) -> Network:
         """The same network cut to one output: the last linear layer keeps row `index` only, a final ReLU stays."""
-        outputs = self.sizes[-1]
-        if not isinstance(index, int | np.integer) or not 0 <= index < outputs:
+        outputs, row = self.sizes[-1], whole_number(index)
+        if row is None or not 0 <= row < outputs:
             raise InputError(f"logit {index!r} does not exist; the network has outputs 0 to {outputs - 1}")
         if outputs == 1:
             return self
-        if index not in self._logits:
-            self._logits[index] = replace(self, nodes=_keep_output(self.nodes, index))
-        return self._logits[index]
+        if row not in self._logits:
+            self._logits[row] = replace(self, nodes=_keep_output(self.nodes, row))
+        return self._logits[row]
 
     @cached_property
     def _logits(self) -> dict[int, Network]:

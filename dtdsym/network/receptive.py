@@ -19,6 +19,7 @@ class Layer:
 
     linear: the node that holds w and b. norm: batch normalisation folded into it, else None. output: the node whose
     value the neurons are. number: from 1, None for average pools and constants. width: of the source's value.
+    rectified: a ReLU reads the neurons.
     """
 
     linear: Linear
@@ -28,6 +29,7 @@ class Layer:
     width: int
     size: int
     number: int | None
+    rectified: bool
 
     @property
     def kind(self) -> str:
@@ -119,6 +121,17 @@ class Layer:
                     return bias
                 channel = chosen // self.norm.repeat
                 return self.norm.weight[channel] * bias + self.norm.bias[channel]
+
+    def form(self, neuron: int) -> tuple[tuple[Fraction, ...], Fraction]:
+        """Exact w (width,) and b of a neuron over the whole value of the source: it computes w.a + b."""
+        block, row = slice(neuron, neuron + 1), [Fraction(0)] * self.width
+        weights, factors, fields = self.weights(block)[0], self.factors(block), self.fields(block)
+        factor = Fraction(1) if factors is None else factors[0]
+        places = range(self.width) if fields is None else fields[0].tolist()
+        for place, weight in zip(places, weights.tolist(), strict=True):
+            if place >= 0:
+                row[place] += Fraction(weight) * factor
+        return tuple(row), self.biases(block)[0]
 
     @property
     def _positions(self) -> int:

@@ -75,7 +75,7 @@ def conserving_roots(here: Neighbourhood, target: Vector) -> tuple[Roots, ...]:
 def _move(here: Neighbourhood, roots: tuple[Roots, ...]) -> bool:
     """Whether every root differs from its input, at the activations and at all points that follow from roots."""
     points: list[np.ndarray] = []
-    for layer, a, own in zip(here.layers, here.activations, roots, strict=False):
+    for layer, a, own in zip(here.layers, here.activations[: here.depth], roots, strict=True):
         points.append(a)
         functions = [own] if isinstance(own, AffineRoot) else dict.fromkeys(own)
         found = [(point, root(RATIONAL, point)) for point in points for root in functions]
@@ -107,8 +107,8 @@ def _with_offsets(here: Neighbourhood, target: Vector, share: Fraction) -> tuple
     p, q = pairs[-1]
     weights, whole = fractions(here.jacobians[-1][0]), _value(here, here.depth)
     top = _root({p: (form, weights[p]), q: (whole - form, weights[q])}, len(weights))
-    sizes = [layer.size for layer in here.layers]
-    below = zip(found, pairs, sizes, strict=False)
+    sizes = [layer.size for layer in here.layers[:-1]]
+    below = zip(found, pairs, sizes, strict=True)
     return (*(tuple(two if j == q else one for j in range(size)) for (one, two), (_, q), size in below), top)
 
 

@@ -47,7 +47,7 @@ def constant_roots(
     scale = power_below(radii[0] / max(abs(share) for share in shares))
     first = [a - scale * share for a, share in zip(fractions(here.activations[0]), shares, strict=True)]
     roots = [constant_root(first)]
-    for radius, a in zip(radii[1:], here.activations[1:], strict=False):
+    for radius, a in zip(radii[1:], here.activations[1 : here.depth], strict=True):
         point = [near(value, radius / 4) for value in fractions(a)]
         roots.append(constant_root([point[0] + radius * 3 / 2, *point[1:]]))
     return tuple(roots), tuple(scale * r for r in target)

@@ -17,7 +17,7 @@ from dtdsym.arithmetic.rational import fraction, fractions
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
-from dtdsym.relevance.root_search import place_of, whole
+from dtdsym.relevance.root_search import root_question, whole
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,17 @@ def lowest_relevance(
     With a ReLU above it F_l is nowhere below 0, and 0 where there is an exact root. A neuron that is inactive at a_l
     counts with the other sign, so that its hinge is 0 too, and its own half-space above. Arguments and errors as for
     `exact_root`; InputError also where the domain leaves nothing of the region."""
-    place = place_of(network, x, logit, layer, neuron, domain, within, budget)
-    meter, goal = place.home.budget.start(), whole(place.form)
+    asked = root_question(
+        network, x, logit=logit, layer=layer, neuron=neuron, domain=domain, within=within, budget=budget
+    )
+    meter, goal = asked.home.budget.start(), whole(asked.form)
     scale = next(
-        (whole_entry / entry for whole_entry, entry in zip(goal, place.form, strict=True) if entry), Fraction(1)
+        (whole_entry / entry for whole_entry, entry in zip(goal, asked.form, strict=True) if entry), Fraction(1)
     )
     best, cells = None, 0
-    for cell in place.cells(meter):
+    for cell in asked.cells(meter):
         cells += 1
-        found = minimise(goal, place.rows(cell)[:-2], meter.tick)
+        found = minimise(goal, asked.rows(cell)[:-2], meter.tick)
         if isinstance(found, Unbounded):
             return UnboundedRelevance(
                 *(fractions(np.array(part, dtype=object)) for part in (found.point, found.direction))

@@ -23,15 +23,15 @@ from dtdsym.network.network import Network
 from dtdsym.network.plain import plain_layers
 from dtdsym.network.slice import slice_at
 from dtdsym.relevance.nearest_root import Nearest, NearestRoot, nearest_in
-from dtdsym.relevance.root_search import NoAdmissibleRoot, Place, form_of_neuron, relevance_form
+from dtdsym.relevance.root_search import NoAdmissibleRoot, RootQuestion, relevance_form
 
 FoundRoot = NearestRoot | NoAdmissibleRoot
 
 
 @dataclass(frozen=True, eq=False)
 class NearestExplanation:
-    """relevance (in,) of one input. roots: neuron j of the first layer -> its root, for all that the output depends on.
-    lost: what the neurons without an admissible root would have passed down, which no input receives."""
+    """relevance (in,) of one input's coordinates. roots: neuron j of the first layer -> its root, for all that the
+    output depends on. lost: what the neurons without an admissible root would have passed down, which no input gets."""
 
     relevance: tuple[Fraction, ...]
     roots: Mapping[int, FoundRoot]
@@ -52,7 +52,8 @@ def explain_by_nearest_roots(
     domain: str | None = None,
     budget: Budget | None = None,
 ) -> NearestExplanation:
-    """The relevance of each input x (in,) of a plain network for one logit, exact, by nearest admissible roots.
+    """The relevance (in,) of all coordinates of one input x (in,), for one logit of a plain network, exact, by nearest
+    admissible roots.
 
     norm, domain, budget: as for `nearest_root`; the budget is each root's own. Raises UnsupportedLayer for networks
     that are not plain, OnHinge, BudgetSpent, InputError, ShapeMismatch, NotExact."""
@@ -65,7 +66,7 @@ def explain_by_nearest_roots(
 
 def root_of_neuron(home: Component, network: Network, layer: int, neuron: int, asked: Nearest) -> FoundRoot:
     """The nearest root of a neuron. Raises BudgetSpent, and InputError where its pre-activation is zero at a_l."""
-    return nearest_in(Place(home, relevance_form(home, network, layer, neuron), asked.domain), asked.norm)
+    return nearest_in(RootQuestion(home, relevance_form(home, network, layer, neuron), asked.domain), asked.norm)
 
 
 def explanation_in(home: Component, network: Network, root_of: Callable[[int], FoundRoot]) -> NearestExplanation:
@@ -74,7 +75,7 @@ def explanation_in(home: Component, network: Network, root_of: Callable[[int], F
     total, lost, roots = [Fraction(0)] * len(home.x), Fraction(0), {}
     x = fractions(home.x)
     for j, share in _shares(home, network).items():
-        slopes, constant = form_of_neuron(network, 1, j)
+        slopes, constant = network.layer(1).form(j)
         height = _dot(slopes, x) + constant
         if height == 0:
             continue

@@ -16,12 +16,13 @@ import numpy as np
 from dtdsym.arithmetic.closed import Infeasible
 from dtdsym.arithmetic.nearest import NORMS, nearest, sizes
 from dtdsym.arithmetic.rational import ONE, ZERO, fraction, fractions
+from dtdsym.arithmetic.square_root import nearest_square_root
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Cell, Pattern
 from dtdsym.geometry.search import Crossing
 from dtdsym.network.network import Network
-from dtdsym.relevance.root_search import NoAdmissibleRoot, Place, place_of
+from dtdsym.relevance.root_search import NoAdmissibleRoot, RootQuestion, root_question
 
 
 @dataclass(frozen=True)
@@ -61,24 +62,25 @@ class NearestRoot:
     """point (size,): an admissible exact root than which none is nearer in `norm`. squared: its distance, squared.
     path: facet crossings from the input's cell to one whose closure holds it. inside: strictly inside a cell.
 
-    cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of `Place.rows` by which the cell
-    holds no nearer root (dtdsym.arithmetic.nearest)."""
+    cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of `RootQuestion.rows` by which the
+    cell holds no nearer root (dtdsym.arithmetic.nearest)."""
 
     point: tuple[Fraction, ...]
     norm: str
     squared: Fraction
     path: tuple[Crossing, ...]
     inside: bool
-    place: Place
+    question: RootQuestion
     cells: dict[Pattern, Cell]
     bounds: dict[Pattern, tuple[Any, ...]]
 
     @property
     def distance(self) -> Fraction | float:
-        """How far from the layer's input: exact in L1 and L-infinity, rounded in L2, where it may be irrational."""
-        gaps = [abs(p - q) for p, q in zip(self.point, fractions(self.place.home.x), strict=True)]
+        """How far from the layer's input. In L1 and L-infinity a Fraction, exact. In L2, where it may be irrational,
+        the nearest float (the largest float stands for all that is larger). `squared` is exact in every norm."""
         if self.norm == "l2":
-            return float(self.squared) ** 0.5
+            return nearest_square_root(self.squared)
+        gaps = [abs(p - q) for p, q in zip(self.point, fractions(self.question.home.x), strict=True)]
         return sum(gaps, Fraction(0)) if self.norm == "l1" else max(gaps)
 
 
@@ -99,15 +101,18 @@ def nearest_root(
     norm: "l1", "l2" or "linf". Other arguments and errors as for `exact_root`."""
     if norm not in NORMS:
         raise InputError(f"norm {norm!r}: expected {', '.join(NORMS[:-1])} or {NORMS[-1]}")
-    return nearest_in(place_of(network, x, logit, layer, neuron, domain, within, budget), norm)
+    asked = root_question(
+        network, x, logit=logit, layer=layer, neuron=neuron, domain=domain, within=within, budget=budget
+    )
+    return nearest_in(asked, norm)
 
 
-def nearest_in(place: Place, norm: str) -> NearestRoot | NoAdmissibleRoot:
+def nearest_in(question: RootQuestion, norm: str) -> NearestRoot | NoAdmissibleRoot:
     """The nearest root, or the proof that there is none. Raises BudgetSpent."""
-    home, centre = place.home, place.home.x.tolist()
+    home, centre = question.home, question.home.x.tolist()
     meter = home.budget.start()
-    cells = {cell.pattern: cell for cell in place.cells(meter)}
-    alone = {pattern: sizes(place.rows(cell), centre, norm) for pattern, cell in cells.items()}
+    cells = {cell.pattern: cell for cell in question.cells(meter)}
+    alone = {pattern: sizes(question.rows(cell), centre, norm) for pattern, cell in cells.items()}
     bounds: dict[Pattern, tuple[Any, ...]] = {}
     best, point, owner = None, None, home.cell
     for pattern, cell in sorted(cells.items(), key=lambda item: max(alone[item[0]])):
@@ -116,12 +121,12 @@ def nearest_in(place: Place, norm: str) -> NearestRoot | NoAdmissibleRoot:
             wall = alone[pattern].index(least)
             bounds[pattern] = tuple(ONE if k == wall else ZERO for k in range(len(alone[pattern])))
             continue
-        found = nearest(place.rows(cell), centre, norm, meter.tick)
+        found = nearest(question.rows(cell), centre, norm, meter.tick)
         bounds[pattern] = found.multipliers
         if not isinstance(found, Infeasible) and (best is None or found.size < best):
             best, point, owner = found.size, found.point, cell
     if best is None:
-        return NoAdmissibleRoot(place, cells, bounds)
+        return NoAdmissibleRoot(question, cells, bounds)
     root, size = np.array(point, dtype=object), fraction(best)
     squared = size if norm == "l2" else size * size
-    return NearestRoot(fractions(root), norm, squared, place.path(owner), owner.holds(root), place, cells, bounds)
+    return NearestRoot(fractions(root), norm, squared, question.path(owner), owner.holds(root), question, cells, bounds)

@@ -16,6 +16,7 @@ import numpy as np
 
 from dtdsym.arithmetic.closed import Feasible, Infeasible, feasible
 from dtdsym.arithmetic.rational import fraction, fractions
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Cell, Pattern
@@ -40,16 +41,17 @@ class AdmissibleRoot:
 
 @dataclass(frozen=True, eq=False)
 class NoAdmissibleRoot:
-    """There is none. cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of `Place.rows`,
-    which add up to a negative constant: of the cell's walls, the domain, the form and its negative."""
+    """There is none. cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of
+    `RootQuestion.rows` (of the cell's walls, the domain, the form and its negative), which add up to a negative
+    constant."""
 
-    place: Place
+    question: RootQuestion
     cells: dict[Pattern, Cell]
     bounds: dict[Pattern, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class RootQuestion:
     """Where a root may lie: in the closure of the region of `home`, or of the input's cell alone, where the form
     (slopes, constant), which is positive at the input, is zero; with the domain, where no coordinate is negative."""
 
@@ -83,16 +85,17 @@ class Place:
         return () if self.within == "cell" else tuple(self.home.search.path(cell.pattern))
 
 
-def place_of(
+def root_question(
     network: Network,
     x: Any,
+    *,
     logit: int,
     layer: int,
     neuron: int | None,
     domain: str | None,
     within: str,
     budget: Budget | None,
-) -> Place:
+) -> RootQuestion:
     """What `exact_root` and `nearest_root` are asked. Raises as they do."""
     if domain not in DOMAINS:
         raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
@@ -100,20 +103,20 @@ def place_of(
         raise InputError(f"within {within!r}: expected {' or '.join(WITHIN)}")
     function, a = slice_at(network, x, logit=logit, layer=layer)
     home, one = Component(function, a, budget or Budget()), network.logit(logit)
-    place = None if neuron is None else neuron_of(network, one, layer, neuron, logit)
-    return Place(home, relevance_form(home, one, layer, place), domain, within)
+    row = None if neuron is None else neuron_of(network, one, layer, neuron, logit)
+    return RootQuestion(home, relevance_form(home, one, layer, row), domain, within)
 
 
 def neuron_of(network: Network, one: Network, layer: int, neuron: int, logit: int) -> int:
     """Where a neuron of layer l stands in the network that is cut to the logit: of the last layer that neuron alone.
 
     Raises InputError for a neuron that does not exist, or has no relevance."""
-    size = network.layer(layer).size
-    if not isinstance(neuron, int) or not 0 <= neuron < size:
+    size, place = network.layer(layer).size, whole_number(neuron)
+    if place is None or not 0 <= place < size:
         raise InputError(f"neuron {neuron!r} does not exist; layer {layer} has neurons 0 to {size - 1}")
     if one.layer(layer).size == size:
-        return neuron
-    if neuron != logit:
+        return place
+    if place != logit:
         raise InputError(f"neuron {neuron} of the last layer has no relevance: logit {logit} is explained")
     return 0
 
@@ -134,7 +137,10 @@ def exact_root(
     x (in,): the network's input, read exactly. neuron: the root is to lie on its hinge; None: F_l is to be zero.
     domain "nonnegative": the root may have no negative coordinate; None: it may lie anywhere. within "cell": in the
     closure of a_l's own cell. Raises OnHinge, BudgetSpent, and InputError where the relevance is zero at a_l itself."""
-    return root_in(place_of(network, x, logit, layer, neuron, domain, within, budget))
+    asked = root_question(
+        network, x, logit=logit, layer=layer, neuron=neuron, domain=domain, within=within, budget=budget
+    )
+    return root_in(asked)
 
 
 def relevance_form(home: Component, network: Network, layer: int, neuron: int | None) -> tuple[Fraction, ...]:
@@ -145,7 +151,7 @@ def relevance_form(home: Component, network: Network, layer: int, neuron: int | 
         value = fraction(home.function(home.x))
         constant = value - sum((g * p for g, p in zip(slopes, fractions(home.x), strict=True)), Fraction(0))
     else:
-        slopes, constant = form_of_neuron(network, layer, neuron)
+        slopes, constant = network.layer(layer).form(neuron)
         value = sum((g * p for g, p in zip(slopes, fractions(home.x), strict=True)), constant)
     if value == 0:
         raise InputError("the relevance is zero at the layer's input itself, which may not be its own root")
@@ -153,34 +159,22 @@ def relevance_form(home: Component, network: Network, layer: int, neuron: int | 
     return tuple(sign * entry for entry in (*slopes, constant))
 
 
-def root_in(place: Place) -> AdmissibleRoot | NoAdmissibleRoot:
+def root_in(question: RootQuestion) -> AdmissibleRoot | NoAdmissibleRoot:
     """A root, or the proof that there is none. Raises BudgetSpent."""
-    meter = place.home.budget.start()
+    meter = question.home.budget.start()
     cells: dict[Pattern, Cell] = {}
     bounds: dict[Pattern, tuple[Any, ...]] = {}
-    for cell in place.cells(meter):
-        match feasible(place.rows(cell), deadline=meter.tick):
+    for cell in question.cells(meter):
+        match feasible(question.rows(cell), deadline=meter.tick):
             case Infeasible(multipliers):
                 cells[cell.pattern], bounds[cell.pattern] = cell, multipliers
             case Feasible(found):
                 root = np.array(found, dtype=object)
-                return AdmissibleRoot(fractions(root), place.path(cell), cell.holds(root))
-    return NoAdmissibleRoot(place, cells, bounds)
+                return AdmissibleRoot(fractions(root), question.path(cell), cell.holds(root))
+    return NoAdmissibleRoot(question, cells, bounds)
 
 
 def whole(form: Sequence[Fraction]) -> list[int]:
     """A positive multiple of the form, in integers."""
     common = int(np.lcm.reduce([entry.denominator for entry in form], dtype=object))
     return [int(entry * common) for entry in form]
-
-
-def form_of_neuron(network: Network, layer: int, neuron: int) -> tuple[tuple[Fraction, ...], Fraction]:
-    """w and b of a neuron, over the whole input of its layer."""
-    own = network.layer(layer)
-    block, row = slice(neuron, neuron + 1), [Fraction(0)] * own.width
-    weights, factors, fields = own.weights(block)[0], own.factors(block), own.fields(block)
-    factor = Fraction(1) if factors is None else factors[0]
-    for place, weight in zip(range(own.width) if fields is None else fields[0].tolist(), weights.tolist(), strict=True):
-        if place >= 0:
-            row[place] += Fraction(weight) * factor
-    return tuple(row), fraction(own.biases(block)[0])

@@ -22,8 +22,8 @@ from dtdsym.relevance.variants import VARIANTS
 
 ENTRIES = 2**23
 """Most entries of one (inputs, neurons, field) array: 64 MiB."""
-_FAMILIES = {family.name: family for family in (*FAMILIES, *VARIANTS)}
-_BUILT_IN = frozenset(_FAMILIES)
+_BUILT_IN = {family.name: family for family in (*FAMILIES, *VARIANTS)}
+_FAMILIES = dict(_BUILT_IN)
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Rule:
     def label(self) -> str:
         """Name and parameters, as `parse` reads them."""
         return ":".join([self.name, *(_short(parameter) for parameter in self.parameters)])
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one of dtdsym's own, so that its label says all."""
+        return _BUILT_IN.get(self.name) == self.family
 
     def shifts(self, neurons: Neurons, share: Any) -> Shift:
         """a - root for every neuron, where w.a + b is to lose `share` (..., out, 1)."""

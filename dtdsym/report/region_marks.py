@@ -11,7 +11,7 @@ import numpy as np
 from dtdsym.errors import InputError
 from dtdsym.geometry.arrangement import Arrangement, OpenCell
 from dtdsym.geometry.facets import Facet
-from dtdsym.geometry.placement import INSIDE
+from dtdsym.geometry.placement import VALID
 from dtdsym.report.labels import over_lines
 
 Roots = Sequence[tuple[str, str, Sequence[Any]]]
@@ -96,7 +96,7 @@ def draw_input(axes: Any, found: Arrangement, x: Sequence[Any], roots: Roots) ->
 
 def place_class(place: str) -> str:
     """How a root is marked: inside, boundary, outside (also in a region elsewhere), the input itself, undecided."""
-    if place in INSIDE:
+    if place in VALID:
         return "inside"
     return {"degenerate": "the input itself", "same_gradient_elsewhere": "outside"}.get(place, place)
 

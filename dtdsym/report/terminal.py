@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.decide import CLAIMS
-from dtdsym.geometry.placement import INSIDE, VIOLATIONS
+from dtdsym.geometry.placement import VALID, VIOLATIONS
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.labels import over_lines
 from dtdsym.survey.findings import Findings, RootRow
@@ -90,7 +90,7 @@ def _opening(found: Findings) -> str:
             "region, where the expansion is valid with the gradient from the input's side, on the neuron's hinge. "
             "These are the nearest ones."
         )
-    good = sum(row.tally.places[name] for row in found.rows for name in INSIDE)
+    good = sum(row.tally.places[name] for row in found.rows for name in VALID)
     return (
         f"These explanations expand the network at {total:,} root points, one for each input and neuron. The expansion "
         f"is valid where the root lies in the input's linear region and is not the input itself: so for {good:,} "
@@ -113,7 +113,7 @@ def _finding(row: RootRow) -> Text:
 
 def _sentences(row: RootRow) -> Iterator[str]:
     tally, places = row.tally, row.tally.places
-    inside = sum(places[name] for name in INSIDE)
+    inside = sum(places[name] for name in VALID)
     away = places["outside"] + places["same_gradient_elsewhere"]
     if away:
         yield f"{_share(away, tally.total)} root points lie outside the input's linear region."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from dtdsym._version import __version__
 from dtdsym.arithmetic.rational import text
 from dtdsym.geometry.arrangement import Box, domain_of, exact_box
 from dtdsym.geometry.budget import Budget
@@ -87,6 +88,7 @@ def _counted(job: _Job, shares: list[int], executor: Executor | None) -> Iterato
 def _identity(job: _Job) -> dict[str, Any]:
     """What a journal must agree on to be this count's."""
     return {
+        "dtdsym": __version__,
         "count": "cells",
         "function_sha256": job.network.sha256,
         "points": None if job.points is None else [[text(entry) for entry in point] for point in job.points],

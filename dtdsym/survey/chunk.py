@@ -132,9 +132,10 @@ class _Group:
                 relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
             for layer, home in homes.items():
                 self._tally(next(tallies), rule, layer, home, relevances, chunk.certificates)
-        for tally, rule in zip(chunk.apart, self.settings.rules, strict=False):
-            for i, number in enumerate(self.numbers):
-                compare(tally, self.exactly(i), rule, number)
+        if chunk.apart:
+            for tally, rule in zip(chunk.apart, self.settings.rules, strict=True):
+                for i, number in enumerate(self.numbers):
+                    compare(tally, self.exactly(i), rule, number)
         if self.settings.claims:
             for i, number in enumerate(self.numbers):
                 made = decide_claims(self.whole, self.logit, number, self.exactly(i), chunk.certificates)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dtdsym.errors import InputError
 
-FORMAT = "dtdsym-journal/1"
+FORMAT = "dtdsym-journal/2"
 
 
 class Journal:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import product
 from typing import Any
 
+from dtdsym._version import __version__
 from dtdsym.arithmetic.rational import text
-from dtdsym.certificate.file import CertificateFile
+from dtdsym.certificate.file import CertificateFile, Prefix
 from dtdsym.certificate.network import network_hash
+from dtdsym.errors import InputError, RuleError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
+from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.nearest_root import Nearest
+from dtdsym.relevance.rule import Rule
 from dtdsym.survey.apart import Apart
 from dtdsym.survey.chunk import audit_chunk
 from dtdsym.survey.findings import ApartRow, CertificateCounts, Findings, InputCounts, RootRow
@@ -134,17 +138,19 @@ def _finished(
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(chunk, result), each once: first those that the journal holds, then the rest as they are done.
 
-    Certificates are on the disk before the journal says so: what a killed run wrote beyond that is cut off."""
+    Certificates are on the disk before the journal says so: what a killed run wrote beyond that is cut off.
+    A result's "whole": the certificates' (bytes, SHA-256) with it, by which the next run knows the file again."""
     journal = None if path is None else Journal(path, identity(job))
     known = {} if journal is None else journal.finished
     file = None
     if certificates is not None:
-        file = CertificateFile(certificates, job.network, max((data["whole"] for data in known.values()), default=None))
+        kept = max((data["whole"] for data in known.values()), default=None)
+        file = CertificateFile(certificates, job.network, None if kept is None else Prefix(*kept))
     yield from known.items()
     left = [chunk for chunk in range(job.chunks) if chunk not in known]
     for chunk, data in _on_workers(job, executor, left) if executor else ((c, job.run(c)) for c in left):
         if file is not None:
-            data["whole"] = file.add(data.pop("lines"))
+            data["whole"] = astuple(file.add(data.pop("lines")))
         if journal is not None:
             journal.write(chunk, data)
         yield chunk, data
@@ -166,13 +172,16 @@ def _on_workers(job: Job, executor: Executor, chunks: list[int]) -> Iterator[tup
 
 
 def identity(job: Job) -> dict[str, Any]:
-    """What a journal must agree on to be this run's: nothing that could change a single count is left out."""
+    """What a journal must agree on to be this run's: nothing that could change a single count is left out.
+
+    Raises InputError for rules that it cannot name."""
     settings = job.settings
     return {
+        "dtdsym": __version__,
         "network": job.network.sha256,
         "batchnorm": "fold" if job.network.fold else "own",
         "inputs": job.inputs.fingerprint(),
-        "rules": [rule.label for rule in settings.rules],
+        "rules": [_name(rule) for rule in settings.rules],
         "layers": list(settings.layers),
         "logit": settings.logit,
         "root": getattr(settings.root, "label", settings.root),
@@ -185,3 +194,16 @@ def identity(job: Job) -> dict[str, Any]:
         "chunk_size": job.size,
         "certificates": job.certify,
     }
+
+
+def _name(rule: Rule | Composite) -> str:
+    """How the rule is written, where that says which one it is, tomorrow too."""
+    try:
+        if all(own.built_in for _, own in composite(rule).rules) and parse(rule.label) == rule:
+            return rule.label
+    except RuleError:  # the label of a composite that was not parsed may be anything
+        pass
+    raise InputError(
+        f"rule {rule.label!r} is none of dtdsym's own: a journal cannot tell whether it still is the same rule; leave "
+        "out the journal"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import fractions, vector
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.claims.decide import check_claim
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
@@ -135,11 +136,11 @@ class Settings:
         chosen = _layers(network, layers)
         for layer in chosen:
             network.layer(layer)
-        if logit != "argmax" and not isinstance(logit, int):
-            raise InputError(f"logit {logit!r}: give a whole number, or argmax")
-        number = None if logit == "argmax" else int(logit)
+        number = whole_number(logit)
         if number is not None:
             network.logit(number)
+        elif not (isinstance(logit, str) and logit == "argmax"):
+            raise InputError(f"logit {logit!r}: give a whole number, or argmax")
         read = tuple(parse(rule) for rule in ([rules] if isinstance(rules, str | Rule | Composite) else rules))
         for rule in read:
             composite(rule).check(network)
@@ -150,18 +151,19 @@ class Settings:
         own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
-        return Settings(
-            read, tuple(chosen), number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted
-        )
+        return Settings(read, chosen, number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted)
 
 
 def _layers(network: Network, layers: Any) -> tuple[int, ...]:
-    if layers == "all":
+    if isinstance(layers, str) and layers == "all":
         return tuple(range(1, len(network.layers) + 1))
-    chosen = (layers,) if isinstance(layers, int | str) else tuple(layers)
-    for layer in chosen:
-        if not isinstance(layer, int):
+    several = isinstance(layers, Iterable) and not isinstance(layers, str) and whole_number(layers) is None
+    chosen = []
+    for layer in layers if several else [layers]:
+        number = whole_number(layer)
+        if number is None:
             raise InputError(f"layer {layer!r}: give whole numbers, or all")
+        chosen.append(number)
     if not chosen:
         raise InputError("no layer to audit; give numbers from 1, or all")
-    return chosen
+    return tuple(chosen)

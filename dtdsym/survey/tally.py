@@ -72,7 +72,6 @@ class Residuals:
 class Tally:
     """Counts over roots (places, equal_*, zero_relevance, in_domain) and over inputs (inputs_*, on_hinge).
 
-    undecided_facts counts questions other than the place that a spent budget left open.
     decided_by: how each place was decided. seconds: time spent on them. first: claim (c5, c6) -> the first root in
     order of inputs and neurons that proves it: [input number, neuron, place], or None.
     """

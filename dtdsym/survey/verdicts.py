@@ -18,7 +18,7 @@ from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import PROVED_BY, Tally
 
 OPEN = -1
-SAME_GRADIENT = ("degenerate", *INSIDE, "same_gradient_elsewhere")
+SAME_GRADIENT = (*INSIDE, "same_gradient_elsewhere")
 FACTS = ("equal_output", "zero_relevance", "in_domain")
 Ask = Callable[[int, int], Facts]
 """The exact facts about the root of one input (row) for one neuron (column)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from certified import claim_lines, refusals
+from certified import RULES, claim_lines, refusals
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import sequential
@@ -11,7 +11,6 @@ from strategies import PLANE_POINTS, layers
 
 from dtdsym.claims.decide import CLAIMS
 
-RULES = ["zplus", "w2", "lrp0", "gamma:1", "epsilon:1/8", "alpha_beta", "flat", "x", "zbox:-7:7", "pinv"]
 PLAIN = [claim for claim in CLAIMS if claim != "c3"]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=12)
 

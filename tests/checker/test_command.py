@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from io import BufferedReader, BytesIO, TextIOWrapper
 
 import pytest
 from certified import certificates, said
@@ -15,7 +17,7 @@ from networks import EVIDENCE, SEPARATIONS
 from dtdsym.__main__ import main as dtdsym_command
 from dtdsym.checker import __main__ as command
 from dtdsym.checker import processes
-from dtdsym.checker.__main__ import CLAIMS, main
+from dtdsym.checker.__main__ import CLAIMS, Checker, main
 from dtdsym.checker.reading import DEEPEST
 
 
@@ -62,6 +64,71 @@ def test_processes_give_the_same_answers_in_order(file, capsys):
     alone = capsys.readouterr().out
     assert main([str(file), "--jobs", "2"]) == 0
     assert capsys.readouterr().out == alone
+
+
+BETWEEN = {
+    "a bad network": '{"format":"x"}',
+    "a network that claims": '{"nodes":[],"claim":"place"}',
+    "a network's key with an escape": '{"n\\u006fdes":[]}',
+    "a torn network": '{"format":"dtdsym-certificates/2","nodes":[',
+    "a claim's key with an escape": '{"cl\\u0061im":"place"}',
+    "words that look like keys": '{"a":"\\"nodes\\"","claim":"\\"format\\""}',
+    "a bad input": '{"values":[]}',
+    "a bad input that speaks of claims": '{"values":"claim"}',
+    "no JSON": "damaged",
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+@pytest.mark.parametrize("block", [1, 2, 500])
+def test_processes_say_the_same_of_lines_below_a_bad_one(lines, monkeypatch, name, block):
+    monkeypatch.setattr(processes, "BLOCK", block)
+    one, other = lines[:4], lines[4:8]
+    assert ["claim" in json.loads(line) for line in one] == [False, False, True, True]
+    mixed = [*one, *one[1:], one[2], BETWEEN[name], one[2], one[3], *one[1:], *one[2:] * 3, *other, one[1], one[2]]
+    numbered = [(number, line.rstrip("\n")) for number, line in enumerate(mixed, start=1)]
+    alone = list(Checker().answers(numbered))
+    assert 4 < sum(good for _, good, _ in alone) < len(alone)
+    assert list(processes.in_parallel(iter(numbered), Checker(), 2)) == alone
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_standard_input_is_read_and_left_open(lines, monkeypatch, capsys, compressed):
+    content = "".join(lines).encode()
+    given = BufferedReader(BytesIO(gzip.compress(content) if compressed else content))
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(given))
+    assert main(["-", "--quiet"]) == 0
+    assert capsys.readouterr().out == f"{claims(lines)} accepted, 0 refused\n"
+    assert not given.closed
+
+
+def test_a_pipe_whose_first_byte_comes_alone(lines):
+    words = [sys.executable, "-m", "dtdsym.checker", "-", "--quiet"]
+    content = gzip.compress("".join(lines).encode())
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stdin.write(content[:1])
+        running.stdin.flush()
+        time.sleep(0.5)
+        out, _ = running.communicate(content[1:])
+    assert (running.returncode, out.decode()) == (0, f"{claims(lines)} accepted, 0 refused\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08damaged"])
+def test_standard_input_that_holds_nothing_good(monkeypatch, capsys, content):
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BufferedReader(BytesIO(content))))
+    assert main(["-"]) == (2 if content else 1)
+    assert ("-: cannot be read" in capsys.readouterr().err) == bool(content)
+
+
+def test_standard_input_is_given_once(capsys):
+    assert main(["-", "-"]) == 2
+    assert capsys.readouterr().err == "dtdsym.checker: -: standard input can be read once; give it once\n"
+
+
+def test_without_standard_input_it_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["-"]) == 2
+    assert "-: cannot be read (there is no standard input)" in capsys.readouterr().err
 
 
 def ended(part, checker):

@@ -6,13 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from certified import certificates, claim_lines, refusals, said
+from certified import RULES, certificates, claim_lines, refusals, said
 
 from dtdsym.certificate.network import lowered, network_hash
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import Network
 
-RULES = ["zplus", "w2", "lrp0", "gamma:1", "epsilon:1/8", "alpha_beta", "flat", "x", "zbox:-7:7", "pinv"]
 X = (1, -2, 3, 1, 2, -1, 4, 2)
 
 

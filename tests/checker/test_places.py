@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from builders import at_points, conv_networks
-from certified import certificates, claims_of, refusals
+from certified import RULES, certificates, claims_of, refusals
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import SEPARATIONS, sequential
@@ -12,7 +12,6 @@ from strategies import PLANE_POINTS, layers
 
 from dtdsym.errors import OnHinge
 
-RULES = ["zplus", "w2", "lrp0", "gamma:1", "epsilon:1/8", "alpha_beta", "flat", "x", "zbox:-7:7", "pinv"]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

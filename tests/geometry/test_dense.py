@@ -18,7 +18,7 @@ from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import cell_at
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.jump import jumps
-from dtdsym.geometry.placement import INSIDE, place_in
+from dtdsym.geometry.placement import VALID, place_in
 from dtdsym.geometry.search import facets
 from dtdsym.geometry.segment import breakpoints
 from dtdsym.geometry.zeros import always_zero
@@ -147,7 +147,7 @@ def test_places_of_convolutional_networks_are_those_of_their_dense_expansions(se
 
 def coarse(name: str) -> str:
     """A max-pool's cells are unions of those of its expansion: both places mean a segment inside the region."""
-    return "segment" if name in INSIDE[:2] else name
+    return "segment" if name in VALID[:2] else name
 
 
 @given(SEEDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -98,6 +100,19 @@ def test_distances_of_a_plane():
     assert (city.distance, city.point) == (Fraction(5, 2), (3, Fraction(-3, 2)))
     straight = dtdsym.nearest_root(network, (3, 1))
     assert (straight.point, straight.squared, straight.distance) == ((2, -1), 5, 5**0.5)
+
+
+@pytest.mark.parametrize("exponent", [600, -600, 0, 1, -1, 1030])
+def test_distances_neither_overflow_nor_vanish(exponent):
+    """x1 + x2 = 0 from (s, s): s sqrt(2)."""
+    scale = Fraction(2) ** exponent
+    network = sequential(([[1, 1]], [0]), final_relu=False)
+    found = dtdsym.nearest_root(network, (scale, scale))
+    assert found.squared == 2 * scale**2
+    expected = math.ldexp(math.sqrt(2), exponent) if exponent < 1024 else sys.float_info.max
+    assert found.distance == expected
+    assert isinstance(found.distance, float)
+    assert dtdsym.nearest_root(network, (scale, scale), norm="linf").distance == scale
 
 
 def test_the_domain_moves_it():

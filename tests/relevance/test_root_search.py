@@ -82,7 +82,7 @@ def test_a_positive_minimum_has_no_root():
     """[[x] + 1] with x > 0: the closed region reaches x = 0, where the value is 1."""
     found = dtdsym.exact_root(sequential(([[1]], [0]), ([[1]], [1])), (2,))
     assert isinstance(found, NoAdmissibleRoot)
-    assert found.bounds.keys() == found.cells.keys() == found.place.home.search.cells.keys()
+    assert found.bounds.keys() == found.cells.keys() == found.question.home.search.cells.keys()
 
 
 def test_the_domain_can_take_the_root_away():

@@ -160,6 +160,22 @@ def test_a_resumed_run_needs_the_certificates_that_it_began_with(network, inputs
         certified(network, inputs, tmp_path / "two.jsonl", journal=journal)
 
 
+@pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz"])
+def test_another_certificates_file_is_neither_cut_off_nor_added_to(network, inputs, tmp_path, monkeypatch, name):
+    """It is longer than what the run wrote, and of another network."""
+    monkeypatch.setattr(run, "LARGEST_CHUNK", 4)
+    journal, other = tmp_path / "run.json", tmp_path / ("other" + name)
+    certified(network, inputs, tmp_path / name, journal=str(journal))
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]))
+    certified(sequential(([[5, 4, 3], [1, -2, 1]], [1, 1])), inputs, other)
+    other.write_bytes(other.read_bytes() * 20)
+    before = other.read_bytes()
+    with pytest.raises(InputError, match=r"other.*: does not hold the .* bytes that the resumed run wrote"):
+        certified(network, inputs, other, journal=str(journal))
+    assert other.read_bytes() == before
+    certified(network, inputs, tmp_path / name, journal=str(journal))  # which goes on with its own
+
+
 def test_rules_that_a_checker_does_not_derive_are_counted_apart(network, inputs, tmp_path):
     asked = {"rules": ["zennit.zplus"], "claims": ["conservation"]}
     found, report = certified(network, inputs, tmp_path / "c.jsonl", **asked)

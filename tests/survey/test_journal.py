@@ -10,8 +10,15 @@ import sys
 import time
 
 import pytest
+from networks import sequential
 
+import dtdsym
 from dtdsym.errors import InputError
+from dtdsym.relevance import rule as rules
+from dtdsym.relevance.composite import Composite
+from dtdsym.relevance.rule import families, parse_rule
+from dtdsym.survey import cells, run
+from dtdsym.survey.cells import count_cells
 from dtdsym.survey.journal import Journal
 
 # Threads that wait for each other on a busy machine would make this test many times slower.
@@ -71,6 +78,48 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, content):
     with pytest.raises(InputError, match="not a journal"):
         Journal(path, IDENTITY)
     assert path.read_bytes() == content
+
+
+def halved(ops, w, a):
+    return w * 0 + a
+
+
+def audited(journal, rule="zplus") -> list:
+    network = sequential(([[1, 2], [3, -1]], [0, 1]), final_relu=False)
+    rows = dtdsym.audit(network, [[1.0, 2.0]], rules=[rule], journal=str(journal)).rows
+    return [row.tally.places for row in rows]
+
+
+@pytest.mark.parametrize("rule", ["NAME", "first=zplus,*=NAME"])
+def test_rules_registered_outside_are_refused(tmp_path, monkeypatch, rule):
+    """Under the name that a journal would know, another rule may be registered tomorrow."""
+    monkeypatch.setattr(rules, "_FAMILIES", families())
+    dtdsym.register_rule("journaled", halved)
+    with pytest.raises(InputError, match="is none of dtdsym's own: a journal cannot tell"):
+        audited(tmp_path / "j", rule.replace("NAME", "journaled"))
+    assert not (tmp_path / "j").exists()
+
+
+@pytest.mark.parametrize("label", ["zplus", "w3"])
+def test_a_composite_that_its_label_does_not_say_is_refused(tmp_path, label):
+    with pytest.raises(InputError, match=f"rule '{label}' is none of dtdsym's own"):
+        audited(tmp_path / "j", Composite(label, (("*", parse_rule("w2")),)))
+
+
+@pytest.mark.parametrize("rule", ["zplus", "gamma:1/3", "zennit.zplus", "epsilon_gamma_box:0:1", "conv=w2,*=flat"])
+def test_rules_of_dtdsym_go_on(tmp_path, rule):
+    assert audited(tmp_path / "j", rule) == audited(tmp_path / "j", rule)
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    network = sequential(([[1, 2]], [0]))
+    audited(tmp_path / "j")
+    count_cells(network, journal=str(tmp_path / "k"))
+    for module in (run, cells):
+        monkeypatch.setattr(module, "__version__", "9.9")
+    for work in (lambda: audited(tmp_path / "j"), lambda: count_cells(network, journal=str(tmp_path / "k"))):
+        with pytest.raises(InputError, match=r"another run: dtdsym was .*, now 9.9"):
+            work()
 
 
 def test_a_killed_audit_goes_on_where_it_was_and_counts_nothing_twice(tmp_path, repository):
