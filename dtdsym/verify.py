@@ -33,6 +33,7 @@ from dtdsym.relevance.identify import Identification, identify
 from dtdsym.relevance.rule import families
 from dtdsym.report.audit import Report, audit
 from dtdsym.report.heatmap import LARGEST, heatmap
+from dtdsym.survey.boxes import check_box, claims_in_box
 from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
 from dtdsym.survey.settings import Settings
@@ -114,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help=f"repeatable: a claim of the paper, decided on every input ({', '.join(CLAIMS)}; c5 and c6 always are)",
     )
+    add(
+        "--for-all",
+        metavar="BOX",
+        help="box:LO:HI: decide c2, and c5 of every rule's hinge roots, for all inputs of the box, on small networks",
+    )
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
     add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
     add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
@@ -140,6 +146,8 @@ def _run(options: argparse.Namespace) -> Report:
     network = network.unfolded() if options.batchnorm == "own" else network
     asked = _asked(options, network)
     settings = Settings.of(network, **asked)
+    if options.for_all is not None:
+        check_box(settings, options.for_all)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
     for path in (options.json, options.heatmap, options.certificates):
@@ -159,6 +167,8 @@ def _run(options: argparse.Namespace) -> Report:
             progress=progress,
         )
     report.compared = compared
+    if options.for_all is not None:
+        report.in_box = list(claims_in_box(network, settings, options.for_all))
     _show(report, options)
     return report
 

@@ -152,6 +152,8 @@ BAD_OPTIONS = {
     "one file twice": (["--json", "z.jsonl", "--certificates", "z.jsonl"], "z.jsonl: given for --json and for --cert"),
     "inputs overwritten": (["--input", "x.npy", "--json", "./x.npy"], "x.npy: given for --input and for --json"),
     "layers overwritten": (["--layers", "layers.json", "--json", "layers.json"], "given for --layers and for --json"),
+    "a box without ends": (["--logit", "0", "--for-all", "real"], "--for-all real: expected a box with two ends"),
+    "a box of no one logit": (["--for-all", "box:0:1"], "--for-all speaks of one logit: give --logit K"),
     "an unknown norm": (["--root", "nearest:l3"], "root 'nearest:l3': expected nearest"),
 }
 
@@ -182,6 +184,22 @@ def test_a_worker_that_is_ended_is_told_in_one_line(capsys, net, tmp_path, monke
     assert (status, out) == (2, "")
     where = f"finished work is in {tmp_path / 'run'}" if kept else "--resume FILE would have kept finished work"
     assert err == f"dtdsym: a worker process was ended (for want of memory?); use fewer --jobs; {where}\n"
+
+
+def test_claims_for_all_inputs_of_a_box_are_shown_and_stand_in_the_json(capsys, net, linear, tmp_path):
+    """[x_1 + x_2]: every hinge root of w2 lies on the hinge; x_1 a + x_2 b + c: none leaves."""
+    words = ["--logit", 0, "--samples", 2, "--rule", "w2", "--for-all", "box:-1:2", "--json", tmp_path / "r.json"]
+    status, out, _ = run(capsys, net, *words)
+    assert status == 1
+    said = " ".join(out.split())
+    assert "For all inputs of the box c2, proved:" in said
+    assert "c5, w2, proved: Some input of the box from -1 to 2 with a logit above 0.1 has a hinge root of w2" in said
+    written = [claim for claim in json.loads((tmp_path / "r.json").read_text())["claims"] if claim.get("box")]
+    assert [(claim["claim"], claim["input"], claim["box"]) for claim in written] == [
+        ("c2", None, "box:-1:2"),
+        ("c5", None, "box:-1:2"),
+    ]
+    assert "c5, w2, refuted" in " ".join(run(capsys, linear, *words[:-2])[1].split())
 
 
 def test_nearest_roots_are_shown_with_what_they_would_explain(capsys, net):

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from dtdsym.arithmetic.rational import text
+from dtdsym.arithmetic.rational import nearest_float, text
 from dtdsym.claims.box import BoxQuestion
 from dtdsym.claims.c5 import LEAVES
-from dtdsym.claims.verdict import Proved, Refuted, Verdict
+from dtdsym.claims.verdict import Proved, Refuted, Undecided, Verdict
 from dtdsym.errors import NoRoot, OnHinge
+from dtdsym.geometry.maximum import NeverExceeds, exceeds
 from dtdsym.geometry.placement import Place, place
 from dtdsym.lifts.question import Found
 from dtdsym.lifts.root_leaves import root_leaves
@@ -29,11 +30,12 @@ Point = tuple[Fraction, ...]
 
 def decide(asked: BoxQuestion) -> Verdict:
     """Samples, then every cell."""
-    statement = (
-        f"Some input of {asked.name} with a logit above {text(asked.above)} has a hinge root of {asked.rule.label}, at "
-        "layer 1, outside its linear region."
-    )
-    left = next(_sampled(asked), None) or next(_searched(asked), None)
+    inputs = f"Some input of {asked.name} with a logit above {nearest_float(asked.above):g}"
+    statement = f"{inputs} has a hinge root of {asked.rule.label}, at layer 1, outside its linear region."
+    left = next(_sampled(asked), None)
+    if left is None and isinstance(exceeds(asked.one, asked.bounds, asked.above, budget=asked.left), NeverExceeds):
+        return Undecided("c5", statement, "No input of the box has such a logit, so there is nothing to decide.")
+    left = left or next(_searched(asked), None)
     if left is not None:
         x, neuron, root, found = left
         reason = f"The root of neuron {neuron} at that input is {found.name}: {found.reason}."

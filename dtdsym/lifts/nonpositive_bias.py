@@ -47,7 +47,7 @@ def nonpositive_bias_counterexample(
     found = nonpositive_bias_question(widths, side=side).ask(budget or LIMIT, steps=steps)
     if not isinstance(found, Found):
         raise Unknown(f"no counterexample of widths {'-'.join(map(str, widths))} has all numbers within {side} of 0")
-    return Counterexample(_whole(widths, found.points), found.points["x"])
+    return Counterexample(whole_network(widths, found.points), found.points["x"])
 
 
 def nonpositive_bias_question(widths: Sequence[int], *, side: int = 4) -> Question:
@@ -109,7 +109,7 @@ def _different(one: Z3Lift, other: Z3Lift, named: dict[int, np.ndarray]) -> z3.B
 def _holds(widths: Sequence[int], points: Points) -> bool:
     """Whether the numbers are a counterexample, by exact geometry. False for numbers that no network can hold."""
     try:
-        network = _whole(widths, points)
+        network = whole_network(widths, points)
     except NotExact:
         return False
     biases = all((node.bias <= 0).all() for node in network.nodes if isinstance(node, Affine))
@@ -125,7 +125,7 @@ def _place(network: Network, x: Sequence[Fraction]) -> str:
         return "on_hinge"
 
 
-def _whole(widths: Sequence[int], points: Points) -> Network:
+def whole_network(widths: Sequence[int], points: Points) -> Network:
     """The network, each layer's numbers made whole by one positive factor. Raises NotExact where they are too long."""
     layers, scale = [], 1
     for number, (n, m) in enumerate(pairwise(widths), start=1):

@@ -54,6 +54,7 @@ def render(found: Findings) -> RenderableType:
     parts += [_places(found), Text(), _facts(found), Text(), *_legend(found), Text()]
     sections = {
         "What the paper claims": _claims(found),
+        "For all inputs of the box": _in_box(found),
         "Why it does not sum": _ledgers(found),
         "What the given explanation is": _compared(found),
         "What admissible roots would explain": _apart(found),
@@ -195,6 +196,13 @@ def _claims(found: Findings) -> Iterator[Text]:
         head = Text(f"{name}{about_what}: ", style="bold")
         text = f"{told} of {len(made):,} inputs. Input {worst['input']}, {worst['verdict']}: {worst['reason']} "
         yield head.append(f"{CLAIMS[name][0].upper()}{CLAIMS[name][1:]}: {text}", style="not bold")
+
+
+def _in_box(found: Findings) -> Iterator[Text]:
+    """One sentence a claim and rule."""
+    for claim in found.in_box:
+        head = f"{claim['claim']}{', ' + claim['rule'] if claim['rule'] else ''}, {claim['verdict']}: "
+        yield Text(head, style="bold").append(f"{claim['statement']} {claim['reason']}", style="not bold")
 
 
 def _compared(found: Findings) -> Iterator[Text]:

@@ -118,7 +118,8 @@ class CertificateCounts:
 class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
     compared: what an explanation made elsewhere was found to be. decided: claims, input by input. apart: the rules
-    beside nearest admissible roots, if these were asked for. seconds: wall-clock time."""
+    beside nearest admissible roots, if these were asked for. in_box: claims on all inputs of a box. seconds: wall-clock
+    time."""
 
     network: Network
     settings: Settings
@@ -132,18 +133,19 @@ class Findings:
     certificates: CertificateCounts | None = None
     decided: list[dict[str, Any]] = field(default_factory=list)
     apart: list[ApartRow] = field(default_factory=list)
+    in_box: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def violated(self) -> bool:
         """Whether a root lies where the Taylor identity does not reach, or does not exist, or a claim is bad news."""
         roots = any(row.tally.places[name] for row in self.rows for name in VIOLATIONS)
-        return roots or any(claim["bad_news"] for claim in self.decided)
+        return roots or any(claim["bad_news"] for claim in (*self.decided, *self.in_box))
 
     @property
     def undecided(self) -> bool:
         """Whether a budget ran out before some decision."""
         roots = any(row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows)
-        return roots or any(claim["verdict"] == "undecided" for claim in self.decided)
+        return roots or any(claim["verdict"] == "undecided" for claim in (*self.decided, *self.in_box))
 
     @property
     def roots(self) -> list[dict[str, Any]]:
@@ -153,9 +155,9 @@ class Findings:
 
     @property
     def claims(self) -> list[dict[str, Any]]:
-        """Verdicts on the paper's claims: c5 and c6 on all inputs, others on each."""
+        """Verdicts on the paper's claims: c5 and c6 on all audited inputs, others on each; those about a box."""
         certified = self.certificates is not None and not self.certificates.without
-        return [*table_claims(self.settings, self.rows, certified), *self.decided]
+        return [*table_claims(self.settings, self.rows, certified), *self.decided, *self.in_box]
 
     def to_json(self) -> dict[str, Any]:
         """The whole report, "format": "dtdsym-report/1": counts exact, rationals as "p/q" beside a float."""

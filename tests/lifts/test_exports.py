@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 from itertools import product
 
+import cvc5
 import pytest
 import strategies
 import z3
@@ -22,7 +23,6 @@ from dtdsym.lifts.root_leaves import root_leaves
 from dtdsym.lifts.vnnlib import to_vnnlib
 from dtdsym.network.network import sequential
 
-cvc5 = pytest.importorskip("cvc5")
 Q = Fraction
 BENT = sequential(([[1, 0], [1, -1], [-1, 1]], [0, 0, 1]), ([[1, -1, 1]], [Q(1, 2)]))
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction as Q
+
 import numpy as np
 import pytest
 
 import dtdsym
 from dtdsym.errors import InputError, Unknown
-from dtdsym.lifts.nonpositive_bias import nonpositive_bias_counterexample, nonpositive_bias_question
+from dtdsym.lifts.nonpositive_bias import (
+    nonpositive_bias_counterexample,
+    nonpositive_bias_question,
+    whole_network,
+)
 from dtdsym.lifts.question import Found
 from dtdsym.network.layers import Affine
 
@@ -42,3 +48,15 @@ def test_without_room_for_one_none_is_found():
     for widths in [(1,), (2, 2), (0, 1)]:
         with pytest.raises(InputError, match="widths"):
             nonpositive_bias_counterexample(widths)
+
+
+def test_numbers_made_whole_are_the_same_network_up_to_one_factor():
+    numbers = {"weight_1": (Q(1, 2),), "bias_1": (Q(-1, 3),), "weight_2": (Q(6, 5),), "bias_2": (Q(-1, 7),)}
+    network = whole_network((1, 1, 1), numbers)
+    ratios = set()
+    for x in (Q(2), Q(3), Q(17, 5), Q(0)):
+        value = max(Q(6, 5) * max(x / 2 - Q(1, 3), 0) - Q(1, 7), 0)
+        assert (network([x])[0] == 0) == (value == 0)
+        ratios |= {network([x])[0] / value} if value else set()
+    assert len(ratios) == 1
+    assert ratios.pop() > 0

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import z3
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.errors import InputError, NoRoot, RuleError
 from dtdsym.geometry.cell import cell_at
 from dtdsym.lifts.question import Found
+from dtdsym.lifts.questions import equal
 from dtdsym.lifts.root_leaves import LEAVES, RULES, direction_of, root_leaves
 from dtdsym.network.network import sequential
 from dtdsym.network.slice import Slice
@@ -161,3 +163,13 @@ def test_what_is_not_asked_about_is_refused():
         root_leaves(network, [(-1, 1)] * 2, 0, neuron=7)
     with pytest.raises(NoRoot):
         root_leaves(sequential(([[0.0]], [1.0])), [(-1, 1)], 0, rule="w2")
+
+
+def test_where_the_neuron_is_constant_along_the_direction_there_is_no_root():
+    """w = (1, -1), v = x: w.v = 0 at (1, 1), though w.x + b = 0 there too."""
+    x = tuple(map(z3.Real, "ab"))
+    _, needed = direction_of(parse_rule("x"), np.array([1.0, -1.0]), 0.0).root(x)
+    for point, expected in (((1, 1), z3.unsat), ((2, 1), z3.sat)):
+        solver = z3.Solver()
+        solver.add(*needed, *equal(x, tuple(map(Q, point))))
+        assert solver.check() == expected
