@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dtdsym.checker.network import Network, Node, Row
-from dtdsym.checker.reading import index
+from dtdsym.checker.reading import Refused, index
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,13 @@ def layers_of(network: Network) -> dict[int, Layer]:
     bent = {node.sources[0] for node in network.nodes if node.kind == "Relu"}
     linear = [(i, node) for i, node in enumerate(network.nodes) if node.kind == "Linear"]
     return {i: Layer(node.sources[0], i, node.rows, node.scale, node.layer, i in bent) for i, node in linear}
+
+
+def require_chain(network: Network) -> None:
+    """Refused unless it is a plain chain of Linear nodes and ReLUs."""
+    above = enumerate(network.nodes[1:], start=1)
+    if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in above):
+        raise Refused("the network is no plain chain")
 
 
 def cut(network: Network, logit: int) -> Network:

@@ -15,7 +15,7 @@ from dtdsym.certificate.network import network_line
 from dtdsym.checker import place
 from dtdsym.checker.cells import cell_at
 from dtdsym.checker.function import Function
-from dtdsym.checker.layers import layers_of
+from dtdsym.checker.layers import layers_of, require_chain
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.reading import Refused
 from dtdsym.geometry import placement
@@ -28,7 +28,7 @@ def as_checked(network) -> Network:
 
 def test_a_chain_is_known_with_the_layers_that_a_relu_reads():
     checked = as_checked(sequential(([[1]], [0]), ([[1]], [1]), final_relu=False))
-    checked.require_chain()
+    require_chain(checked)
     assert [layer.rectified for layer in layers_of(checked).values()] == [True, False]
 
 
@@ -38,7 +38,7 @@ def test_what_is_no_chain_is_refused(skipped):
     value = build.relu(build.linear(build.input, np.eye(2), None))
     end = build.add(value, build.input) if skipped else build.linear(build.input, np.eye(2), None)
     with pytest.raises(Refused, match="the network is no plain chain"):
-        as_checked(build.network(end if skipped else build.concat([value, end], 0))).require_chain()
+        require_chain(as_checked(build.network(end if skipped else build.concat([value, end], 0))))
 
 
 def test_a_row_without_slopes_is_refused_where_one_is_needed():
