@@ -31,17 +31,17 @@ from dtdsym.network.network import Network
 from dtdsym.relevance.composite import PRESETS
 from dtdsym.relevance.identify import Identification, identify
 from dtdsym.relevance.rule import families
-from dtdsym.report.audit import Report, audit
+from dtdsym.report.audit import Report
 from dtdsym.report.heatmap import LARGEST, heatmap
 from dtdsym.survey.boxes import check_box, claims_in_box
 from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
-from dtdsym.survey.settings import Settings
+from dtdsym.survey.run import conduct
+from dtdsym.survey.settings import DEFAULT_RULES, Settings
 
 VIOLATED = 1
 SAMPLES = 100
 MOST_COMPARED = 64  # rows of an explanation that are looked at to name it
-DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
 
 _EPILOG = """examples:
   python -m dtdsym.verify net.pt                                    100 sampled inputs, four rules, first layer
@@ -144,8 +144,7 @@ def _run(options: argparse.Namespace) -> Report:
         raise InputError("--certificates -: standard output is the report's; name a file")
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
-    asked = _asked(options, network)
-    settings = Settings.of(network, **asked)
+    settings = _settings(options, network)
     if options.for_all is not None:
         check_box(settings, options.for_all)
     inputs = _inputs(options, network, settings)
@@ -156,16 +155,17 @@ def _run(options: argparse.Namespace) -> Report:
     if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
         _draw(network, inputs, settings, options.heatmap)
     with workers(options.jobs) as executor, progress_of(options.quiet, "inputs") as progress:
-        report = audit(
+        found = conduct(
             network,
             inputs,
-            **asked,
+            settings,
             ledger=options.ledger,
             executor=executor,
             journal=options.resume,
             certificates=options.certificates,
             progress=progress,
         )
+    report = Report(**vars(found))
     report.compared = compared
     if options.for_all is not None:
         report.in_box = list(claims_in_box(network, settings, options.for_all))
@@ -173,9 +173,9 @@ def _run(options: argparse.Namespace) -> Report:
     return report
 
 
-def _asked(options: argparse.Namespace, network: Network) -> dict[str, Any]:
+def _settings(options: argparse.Namespace, network: Network) -> Settings:
     least, layer = options.min_logit, options.layer
-    return {
+    asked: dict[str, Any] = {
         "rules": list(dict.fromkeys(options.rule or DEFAULT_RULES)),
         "logit": whole_number(options.logit, "--logit", "argmax"),
         "layers": "all" if layer == "all" else [whole_number(n, "--layer", "all") for n in layer.split(",")],
@@ -187,6 +187,7 @@ def _asked(options: argparse.Namespace, network: Network) -> dict[str, Any]:
         "claims": options.claim or (),
         "target": _target(options, network),
     }
+    return Settings.of(network, **asked)
 
 
 def _target(options: argparse.Namespace, network: Network) -> list[float] | None:

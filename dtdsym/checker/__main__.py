@@ -9,20 +9,16 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from io import BufferedReader
-from pathlib import Path
 from typing import IO, Any, cast
 
 from dtdsym.checker import assumption_1, c1, c4, claims, place, recursion, roots
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.processes import in_parallel
-from dtdsym.checker.reading import CUT_OFF, Refused, is_input, is_network, parse, shown, text
-from dtdsym.checker.subject import Subject, View, read_input
+from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
+from dtdsym.checker.subject import Subject, View, is_input, is_network, read_input
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
-COMPRESSED = b"\x1f"
-"""How a gzip file begins, and no line does; one byte, since a pipe may have no more yet."""
 CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = (
     place.CLAIMS | claims.CLAIMS | assumption_1.CLAIMS | c1.CLAIMS | recursion.CLAIMS | c4.CLAIMS | roots.CLAIMS
 )
@@ -50,11 +46,8 @@ class Checker:
             except Refused as refused:
                 yield number, False, f"line {number}: refused: {refused}"
             except Exception as err:  # whatever a line makes of this checker, the next one is read
-                yield (
-                    number,
-                    False,
-                    f"line {number}: refused: it cannot be checked: {type(err).__name__} {shown(str(err))}",
-                )
+                what = f"{type(err).__name__} {shown(str(err))}"
+                yield number, False, f"line {number}: refused: it cannot be checked: {what}"
             else:
                 if told is not None:
                     yield number, True, f"line {number}: accepted: {told}"
@@ -98,9 +91,7 @@ class Checker:
 
 def read_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
     """(number, line); a line that was cut off, is no UTF-8 or is huge becomes what no parser takes."""
-    number = 0
-    while line := file.readline(LONGEST_LINE):
-        number += 1
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
         whole = line.endswith(b"\n")
         yield number, line.decode("utf-8", errors="replace").rstrip("\n") if whole else CUT_OFF
 
@@ -108,13 +99,9 @@ def read_lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
 @contextmanager
 def opened(path: str) -> Iterator[IO[bytes]]:
     """The file, compressed or not; - is standard input, which stays open."""
-    if path == "-" and sys.stdin is None:
-        raise OSError("there is no standard input")
-    with nullcontext(cast(BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb") as file:
-        if file.peek(1)[:1] != COMPRESSED:
-            yield file
-            return
-        with gzip.GzipFile(fileobj=file) as content:
+    with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
+        compressed = file.peek(1)[:1] == b"\x1f"  # of gzip's two: a pipe may have no more yet, and no line begins so
+        with gzip.GzipFile(fileobj=file) if compressed else nullcontext(file) as content:
             yield cast(IO[bytes], content)
 
 
@@ -140,11 +127,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     if options.jobs < 1:
-        print(f"dtdsym.checker: --jobs {options.jobs}: give at least 1", file=sys.stderr)
-        return UNREADABLE
+        return _unreadable(f"--jobs {options.jobs}: give at least 1")
     if options.files.count("-") > 1:
-        print("dtdsym.checker: -: standard input can be read once; give it once", file=sys.stderr)
-        return UNREADABLE
+        return _unreadable("-: standard input can be read once; give it once")
     accepted = refused = 0
     left = [("network", name) for name in options.expect] + [("input", name) for name in options.expect_input]
     for path in options.files:
@@ -160,16 +145,19 @@ def _run(options: argparse.Namespace) -> int:
         except BrokenPipeError:
             raise
         except ChildProcessError as err:
-            print(f"dtdsym.checker: {path}: not checked to the end: {err}", file=sys.stderr)
-            return UNREADABLE
+            return _unreadable(f"{path}: not checked to the end: {err}")
         except (OSError, EOFError, zlib.error) as err:
-            print(f"dtdsym.checker: {path}: cannot be read ({err})", file=sys.stderr)
-            return UNREADABLE
+            return _unreadable(f"{path}: cannot be read ({err})")
         left = [(what, name) for what, name in left if name not in checker.met]
     for what, name in left:
         print(f"refused: no claim is about {what} {shown(name)}, which was asked about")
     print(f"{accepted} accepted, {refused + len(left)} refused")
     return ACCEPTED if accepted and not refused and not left else REFUSED
+
+
+def _unreadable(why: str) -> int:
+    print(f"dtdsym.checker: {why}", file=sys.stderr)
+    return UNREADABLE
 
 
 if __name__ == "__main__":

@@ -49,12 +49,6 @@ class Network:
     nodes: tuple[Node, ...]
     hash: str
 
-    def require_chain(self) -> None:
-        """Refused unless it is a plain chain of Linear nodes and ReLUs."""
-        above = enumerate(self.nodes[1:], start=1)
-        if any(node.sources != (i - 1,) or node.kind not in ("Linear", "Relu") for i, node in above):
-            raise Refused("the network is no plain chain")
-
     def values(self, known: dict[int, Value]) -> dict[int, Value]:
         """All values that follow from the known ones."""
         found = dict(known)

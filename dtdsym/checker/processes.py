@@ -8,7 +8,8 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dtdsym.checker.reading import Refused, is_input, is_network, parse
+from dtdsym.checker.reading import Refused, parse
+from dtdsym.checker.subject import is_input, is_network
 
 if TYPE_CHECKING:
     from dtdsym.checker.__main__ import Answer, Checker

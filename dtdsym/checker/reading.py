@@ -48,16 +48,6 @@ def parse(line: str) -> dict[str, Any]:
     return found
 
 
-def is_network(line: dict[str, Any]) -> bool:
-    """Whether an object stands for a network, good or bad: all below belongs to it."""
-    return "nodes" in line or "format" in line
-
-
-def is_input(line: dict[str, Any]) -> bool:
-    """Whether an object stands for an input, good or bad: the claims below belong to it."""
-    return not is_network(line) and "claim" not in line
-
-
 def _depth(line: str) -> int:
     deepest = depth = 0
     for bracket in BRACKETS.findall(line):

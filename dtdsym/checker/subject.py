@@ -16,6 +16,16 @@ from dtdsym.checker.regular import regular
 from dtdsym.checker.rules import Rule, parse, relevances, root
 
 
+def is_network(line: dict[str, Any]) -> bool:
+    """Whether an object stands for a network, good or bad: all below belongs to it."""
+    return "nodes" in line or "format" in line
+
+
+def is_input(line: dict[str, Any]) -> bool:
+    """Whether an object stands for an input, good or bad: the claims below belong to it."""
+    return not is_network(line) and "claim" not in line
+
+
 @dataclass(eq=False)
 class Subject:
     """One input of one network."""

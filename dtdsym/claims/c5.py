@@ -10,16 +10,14 @@ from dtdsym.claims.placed import placed_roots
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.geometry.placement import INSIDE
 
+STATEMENT = "Train-free roots of {rule} at layer {layer} are not kept inside the linear region of the layer's input."
 LEAVES = ("boundary", "same_gradient_elsewhere", "outside")
 
 
 def decide(question: Question) -> Verdict:
     """Proved with the first root that leaves, refuted with all places."""
     found = placed_roots(question)
-    statement = (
-        f"Train-free roots of {question.rule.label} at layer {question.layer} are not kept inside the linear region of "
-        "the layer's input."
-    )
+    statement = STATEMENT.format(rule=question.rule.label, layer=question.layer)
     first = next((one for one in found if one.name in LEAVES), None)
     counts = {name: sum(one.name == name for one in found) for name in dict.fromkeys(one.name for one in found)}
     if first is not None:

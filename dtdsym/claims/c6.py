@@ -16,6 +16,7 @@ from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.errors import NoRoot
 from dtdsym.geometry.placement import INSIDE
 
+STATEMENT = "Some root of {rule} at layer {layer} has another gradient than the input, or does not exist."
 EQUAL = (*INSIDE, "same_gradient_elsewhere")
 
 
@@ -29,8 +30,7 @@ def decide(question: Question) -> Verdict:
         "equal_output": sum(_value(question, one) == output for one in found if one.place is not None),
         "no_root": sum(one.name == "no_root" for one in found),
     }
-    which = f"{question.rule.label} at layer {question.layer}"
-    statement = f"Some root of {which} has another gradient than the input, or does not exist."
+    statement = STATEMENT.format(rule=question.rule.label, layer=question.layer)
     left = sum(one.name == "undecided" for one in found)
     reason = (
         f"Of {len(found)} roots {rows['equal_gradient']} have the input's gradient and {rows['equal_output']} its "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any
 
 from rich.console import RenderableType
 
+from dtdsym.network.network import Network
 from dtdsym.report.terminal import render, to_html
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.run import conduct
+from dtdsym.survey.settings import Settings
 
 
 class Report(Findings):
@@ -22,6 +25,35 @@ class Report(Findings):
         return to_html(self)
 
 
-@wraps(conduct, assigned=("__doc__",))
-def audit(*args: Any, **kwargs: Any) -> Report:
-    return Report(**vars(conduct(*args, **kwargs)))
+def audit(
+    network: Network,
+    inputs: Any,
+    *,
+    ledger: int = 1,
+    executor: Executor | None = None,
+    journal: str | None = None,
+    certificates: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **asked: Any,
+) -> Report:
+    """Place every root of every rule at every layer, exactly, for all inputs.
+
+    inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. ledger: how many
+    inputs have their ledger kept. executor: any concurrent.futures.Executor. journal: file that finished chunks are
+    written to; a run that finds it complete or in part goes on from there. certificates: file for a line of evidence
+    about every decided root. progress: told how many inputs of all are done.
+
+    asked, with what holds otherwise: rules (lrp0, gamma:1, w2, zplus): names with parameters. layers ((1,)): numbers
+    from 1, or "all". logit ("argmax"): a number, or each input's largest. root ("relevance"): or "hinge", the rules'
+    own; or "nearest[:NORM[:nonnegative]]", the nearest admissible ones, and how far the rules' explanations are from
+    theirs. domain ("nonnegative"): or "real", "box:LO:HI". min_logit (0): inputs whose logit is not above it are left
+    out. budget: for each decision. engine ("auto"): or "exact". claims: those that are decided on every input, besides
+    c5 and c6, which the roots decide; target: c3's relevance (in,).
+    Raises InputError, RuleError.
+    """
+    settings = Settings.of(network, **asked)
+    found = conduct(
+        network, inputs, settings,
+        ledger=ledger, executor=executor, journal=journal, certificates=certificates, progress=progress,
+    )  # fmt: skip
+    return Report(**vars(found))

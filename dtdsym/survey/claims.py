@@ -8,6 +8,7 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.certificate.claims import claim_line, rederived
+from dtdsym.claims import c5, c6
 from dtdsym.claims.decide import OF_A_LAYER, OF_A_RULE, answer
 from dtdsym.claims.verdict import Question, Undecided, Verdict
 from dtdsym.errors import BudgetSpent, OnHinge
@@ -32,7 +33,7 @@ def decide_claims(
                 x = RATIONAL.lift(exactly.x)
                 question = Question(network, x, logit, layer, rule, settings.kind, settings.budget, settings.target)
                 verdict = _answered(claim, question)
-                written = certificates is not None and _certified(question, verdict, number, exactly, certificates)
+                written = certificates is not None and certify_claim(question, verdict, number, exactly, certificates)
                 yield {
                     "claim": claim,
                     "input": number,
@@ -56,9 +57,10 @@ def _answered(claim: str, question: Question) -> Verdict:
         return Undecided(claim, f"The function of layer {question.layer}'s input has no gradient here.", str(bent))
 
 
-def _certified(
+def certify_claim(
     question: Question, verdict: Verdict, number: int, exactly: ExactInput, certificates: Certificates
 ) -> bool:
+    """Whether the claim has its line now; a decided one that has none is counted by the reason."""
     try:
         line = claim_line(question, verdict)
     except BudgetSpent:
@@ -66,15 +68,17 @@ def _certified(
         return False
     if line is not None:
         certificates.write(number, exactly, line)
-    elif not isinstance(verdict, Undecided):
-        certificates.foreign += 1
+    elif verdict.claim in OF_A_RULE and not rederived(question.rule):
+        certificates.foreign += not isinstance(verdict, Undecided)
+    else:  # c6 may be decided while the places of some roots, which it counts, are open
+        certificates.without += not isinstance(verdict, Undecided)
     return line is not None
 
 
 def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dict[str, Any]]:
     """c5 and c6 on all audited inputs together, as the root table decides them; the roots' places certify them."""
     for row in rows:
-        for claim, (proved, refuted) in _TABLE.items():
+        for claim, (statement, proved, refuted) in _TABLE.items():
             tally = row.tally
             if not tally.total or isinstance(row.rule, Nearest):  # which no rule takes
                 continue
@@ -92,7 +96,7 @@ def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dic
                 "layer": row.layer,
                 "verdict": verdict,
                 "bad_news": verdict == "proved",
-                "statement": STATEMENTS[claim].format(rule=row.rule.label, layer=row.layer),
+                "statement": statement.format(rule=row.rule.label, layer=row.layer),
                 "reason": reason,
                 "witness": {} if first is None else {"neuron": first[1], "place": first[2]},
                 "certificate": certified and rederived(row.rule),
@@ -100,14 +104,8 @@ def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dic
             }
 
 
-STATEMENTS = {
-    "c5": "Train-free roots of {rule} at layer {layer} are not kept inside the linear region of the layer's input.",
-    "c6": "Some root of {rule} at layer {layer} has another gradient than its input, or does not exist (Table 1).",
-}
-
-
 def _leaving(tally: Any) -> str:
-    away = sum(tally.places[name] for name in ("boundary", "same_gradient_elsewhere", "outside"))
+    away = sum(tally.places[name] for name in c5.LEAVES)
     return f"{away:,} of {tally.total:,} roots leave."
 
 
@@ -120,6 +118,6 @@ def _rows(tally: Any) -> str:
 
 
 _TABLE = {
-    "c5": (_leaving, "All roots that exist lie inside."),
-    "c6": (_rows, "All roots exist and have their input's gradient."),
+    "c5": (c5.STATEMENT, _leaving, "All roots that exist lie inside."),
+    "c6": (c6.STATEMENT, _rows, "All roots exist and have their input's gradient."),
 }

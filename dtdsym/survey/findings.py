@@ -17,7 +17,7 @@ from dtdsym.survey.apart import Apart
 from dtdsym.survey.claims import table_claims
 from dtdsym.survey.ledgers import InputLedger
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import Tally
+from dtdsym.survey.tally import COUNTS, Tally
 
 
 @dataclass
@@ -48,10 +48,6 @@ class RootRow:
     def to_json(self, root: str) -> dict[str, Any]:
         """The row as in the JSON report."""
         tally = self.tally
-        counts = (
-            "equal_gradient", "equal_output", "zero_relevance", "in_domain",
-            "inputs_all_equal_gradient", "inputs_any_different_gradient", "inputs_unresolved", "on_hinge",
-        )  # fmt: skip
         rest = tally.residuals
         return {
             "rule": self.rule.name,
@@ -60,7 +56,7 @@ class RootRow:
             "layer": self.layer,
             "total": tally.total,
             "places": dict(tally.places),
-            **{name: getattr(tally, name) for name in counts},
+            **{name: getattr(tally, name) for name in COUNTS},
             "taylor_residual": {
                 "max": text(rest.maximum),
                 "max_float": nearest_float(rest.maximum),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import astuple, dataclass
 from itertools import product
@@ -14,7 +14,6 @@ from dtdsym.arithmetic.rational import text
 from dtdsym.certificate.file import CertificateFile, Prefix
 from dtdsym.certificate.network import network_hash
 from dtdsym.errors import InputError, RuleError
-from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.nearest_root import Nearest
@@ -66,40 +65,16 @@ class Job:
 def conduct(
     network: Network,
     inputs: Any,
+    settings: Settings,
     *,
-    rules: Any = ("lrp0", "gamma:1", "w2", "zplus"),
-    logit: int | str = "argmax",
-    layers: Any = (1,),
-    root: str = "relevance",
-    domain: str = "nonnegative",
-    min_logit: float = 0.0,
-    budget: Budget | None = None,
-    engine: str = "auto",
-    claims: Sequence[str] = (),
-    target: Sequence[Any] | None = None,
     ledger: int = 1,
     executor: Executor | None = None,
     journal: str | None = None,
     certificates: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Findings:
-    """Place every root of every rule at every layer, exactly, for all inputs.
-
-    inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. rules: names
-    with parameters, as "gamma:1". layers: numbers from 1, or "all". claims: those that are decided on every input,
-    besides c5 and c6, which the roots decide; target: c3's relevance (in,). root: "relevance" or "hinge", the rules'
-    own; or "nearest[:NORM[:nonnegative]]", the nearest admissible ones, and how far the rules' explanations are from
-    theirs. executor: any concurrent.futures.Executor.
-    ledger: how many inputs have their ledger kept. journal: file that finished chunks are written to; a run that finds
-    it complete or in part goes on from there. certificates: file for a line of evidence about every decided root.
-    Raises InputError, RuleError.
-    """
+    """Place every root of every rule at every layer, exactly, for all inputs; see `dtdsym.audit`. Raises InputError."""
     started = time.perf_counter()
-    settings = Settings.of(
-        network, rules=rules, layers=layers, logit=logit, root=root,
-        domain=domain, min_logit=min_logit, budget=budget, engine=engine,
-        claims=claims, target=target,
-    )  # fmt: skip
     given = as_inputs(inputs, network)
     job = Job(network, settings, given, chunk_size(network, settings), certificates is not None)
     rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.audited, settings.layers)]

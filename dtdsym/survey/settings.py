@@ -22,6 +22,8 @@ from dtdsym.relevance.root import check_kind
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.tally import PROVED_BY
 
+DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -113,7 +115,7 @@ class Settings:
     def of(
         network: Network,
         *,
-        rules: Any = ("lrp0", "gamma:1", "w2", "zplus"),
+        rules: Any = DEFAULT_RULES,
         layers: Any = (1,),
         logit: int | str = "argmax",
         root: str = "relevance",
@@ -124,7 +126,7 @@ class Settings:
         claims: Sequence[str] = (),
         target: Sequence[Any] | None = None,
     ) -> Settings:
-        """Settings read from what a person writes. layers: numbers, or "all". Raises RuleError and InputError."""
+        """Settings read from what a person writes, as `dtdsym.audit` describes it. Raises RuleError and InputError."""
         wanted_root = Nearest.parse(root) if root.split(":")[0] == Nearest.name else root
         if wanted_root not in ("relevance", "hinge") and not isinstance(wanted_root, Nearest):
             raise InputError(f"root {root!r}: expected relevance, hinge, or nearest[:NORM[:nonnegative]]")

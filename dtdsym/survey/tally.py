@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import from_text, text
+from dtdsym.claims.c5 import LEAVES
+from dtdsym.claims.c6 import EQUAL
 from dtdsym.geometry.placement import PLACES
 
 BIN = math.log(1.01)
 PROVED_BY = {
-    "c5": ("boundary", "same_gradient_elsewhere", "outside"),
-    "c6": ("boundary", "outside", "no_root"),
+    "c5": LEAVES,
+    "c6": tuple(name for name in PLACES if name not in (*EQUAL, "undecided")),
 }
 """Claims that a root table decides, and the places that prove them."""
 

@@ -10,15 +10,15 @@ import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure
 from dtdsym.arithmetic.rational import nearest_float
+from dtdsym.claims.c6 import EQUAL
 from dtdsym.geometry.batch import Home, place_batch
-from dtdsym.geometry.placement import INSIDE, PLACES
+from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import PROVED_BY, Tally
 
 OPEN = -1
-SAME_GRADIENT = (*INSIDE, "same_gradient_elsewhere")
 FACTS = ("equal_output", "zero_relevance", "in_domain")
 Ask = Callable[[int, int], Facts]
 """The exact facts about the root of one input (row) for one neuron (column)."""
@@ -157,7 +157,7 @@ def _final_places(verdicts: Verdicts, asked: dict[tuple[int, int], Facts]) -> np
 def _count_facts(
     verdicts: Verdicts, place: np.ndarray, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally
 ) -> None:
-    tally.equal_gradient += int(np.isin(place[kept], [PLACES.index(name) for name in SAME_GRADIENT]).sum())
+    tally.equal_gradient += int(np.isin(place[kept], [PLACES.index(name) for name in EQUAL]).sum())
     exists = (place != PLACES.index("no_root")) & kept[:, None]
     for name in FACTS:
         known = verdicts.facts[name]
@@ -167,7 +167,7 @@ def _count_facts(
 
 def _count_inputs(place: np.ndarray, tally: Tally) -> None:
     """An input is different if any root is, a missing or boundary one included; else unresolved if any is undecided."""
-    equal = np.isin(place, [PLACES.index(name) for name in SAME_GRADIENT])
+    equal = np.isin(place, [PLACES.index(name) for name in EQUAL])
     unresolved = place == PLACES.index("undecided")
     different = (~equal & ~unresolved).any(1)
     tally.inputs_any_different_gradient += int(different.sum())

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-from io import BufferedReader, BytesIO, TextIOWrapper
 
 import pytest
 from certified import certificates, said
@@ -92,14 +91,16 @@ def test_processes_say_the_same_of_lines_below_a_bad_one(lines, monkeypatch, nam
     assert list(processes.in_parallel(iter(numbered), Checker(), 2)) == alone
 
 
+def of_standard_input(content: bytes, program: str = "code = main(['-', '--quiet'])") -> subprocess.CompletedProcess:
+    script = f"import os, sys; from dtdsym.checker.__main__ import main; {program}; os.fstat(0); sys.exit(code)"
+    return subprocess.run([sys.executable, "-c", script], input=content, capture_output=True)
+
+
 @pytest.mark.parametrize("compressed", [False, True])
-def test_standard_input_is_read_and_left_open(lines, monkeypatch, capsys, compressed):
+def test_standard_input_is_read_and_left_open(lines, compressed):
     content = "".join(lines).encode()
-    given = BufferedReader(BytesIO(gzip.compress(content) if compressed else content))
-    monkeypatch.setattr(sys, "stdin", TextIOWrapper(given))
-    assert main(["-", "--quiet"]) == 0
-    assert capsys.readouterr().out == f"{claims(lines)} accepted, 0 refused\n"
-    assert not given.closed
+    done = of_standard_input(gzip.compress(content) if compressed else content)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{claims(lines)} accepted, 0 refused\n")
 
 
 def test_a_pipe_whose_first_byte_comes_alone(lines):
@@ -114,10 +115,10 @@ def test_a_pipe_whose_first_byte_comes_alone(lines):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08damaged"])
-def test_standard_input_that_holds_nothing_good(monkeypatch, capsys, content):
-    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BufferedReader(BytesIO(content))))
-    assert main(["-"]) == (2 if content else 1)
-    assert ("-: cannot be read" in capsys.readouterr().err) == bool(content)
+def test_standard_input_that_holds_nothing_good(content):
+    done = of_standard_input(content)
+    assert done.returncode == (2 if content else 1)
+    assert (b"-: cannot be read" in done.stderr) == bool(content)
 
 
 def test_standard_input_is_given_once(capsys):
@@ -125,10 +126,10 @@ def test_standard_input_is_given_once(capsys):
     assert capsys.readouterr().err == "dtdsym.checker: -: standard input can be read once; give it once\n"
 
 
-def test_without_standard_input_it_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", None)
-    assert main(["-"]) == 2
-    assert "-: cannot be read (there is no standard input)" in capsys.readouterr().err
+def test_without_standard_input_it_says_so():
+    done = of_standard_input(b"", "os.close(0); code = main(['-']); os.open(os.devnull, os.O_RDONLY)")
+    assert done.returncode == 2
+    assert b"-: cannot be read ([Errno 9] Bad file descriptor)" in done.stderr
 
 
 def ended(part, checker):

@@ -15,7 +15,7 @@ from dtdsym.certificate.network import network_line
 from dtdsym.checker import place
 from dtdsym.checker.cells import cell_at
 from dtdsym.checker.function import Function
-from dtdsym.checker.layers import layers_of
+from dtdsym.checker.layers import plain_layers
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.reading import Refused
 from dtdsym.geometry import placement
@@ -28,8 +28,17 @@ def as_checked(network) -> Network:
 
 def test_a_chain_is_known_with_the_layers_that_a_relu_reads():
     checked = as_checked(sequential(([[1]], [0]), ([[1]], [1]), final_relu=False))
-    checked.require_chain()
-    assert [layer.rectified for layer in layers_of(checked).values()] == [True, False]
+    assert [layer.rectified for layer in plain_layers(checked)] == [True, False]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_second_relu_is_none_of_a_plain_networks(number):
+    """After a layer, or before the first one."""
+    build = Builder((2,))
+    value = build.relu(build.input) if number == 1 else build.input
+    value = build.relu(build.linear(value, np.eye(2), None))
+    with pytest.raises(Refused, match="the network is not plain"):
+        plain_layers(as_checked(build.network(build.relu(value) if number == 2 else value)))
 
 
 @pytest.mark.parametrize("skipped", [True, False])
@@ -37,8 +46,8 @@ def test_what_is_no_chain_is_refused(skipped):
     build = Builder((2,))
     value = build.relu(build.linear(build.input, np.eye(2), None))
     end = build.add(value, build.input) if skipped else build.linear(build.input, np.eye(2), None)
-    with pytest.raises(Refused, match="the network is no plain chain"):
-        as_checked(build.network(end if skipped else build.concat([value, end], 0))).require_chain()
+    with pytest.raises(Refused, match="the network is not plain"):
+        plain_layers(as_checked(build.network(end if skipped else build.concat([value, end], 0))))
 
 
 def test_a_row_without_slopes_is_refused_where_one_is_needed():

@@ -23,6 +23,8 @@ from dtdsym.errors import InputError, OnHinge
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import Place
 from dtdsym.relevance.composite import parse
+from dtdsym.survey.certify import Certificates
+from dtdsym.survey.claims import certify_claim
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HALF = Fraction(1, 2)
@@ -253,6 +255,18 @@ def test_c6_is_proved_by_one_root_whatever_is_left_open(monkeypatch, names, want
     assert "1 are undecided within the budget" in found.reason
     question = ask(SUM, (1, 2), 0, 1, parse("zplus"), "relevance", Budget())
     assert claim_line(question, found) is None  # there is no evidence for a place that is open
+    certificates = Certificates(SUM)
+    assert not certify_claim(question, found, 0, None, certificates)
+    assert (certificates.without, certificates.foreign) == (int(wanted == "proved"), 0)
+
+
+def test_the_root_table_states_what_the_claims_state():
+    """c5 and c6 on all inputs together, and on one."""
+    table = dtdsym.audit(SUM, [(1, 2)], rules=["zplus"]).claims
+    assert [claim["claim"] for claim in table] == ["c5", "c6"]
+    for claim in table:
+        alone = dtdsym.decide(claim["claim"], SUM, (1, 2), rule="zplus")
+        assert (claim["statement"], claim["verdict"]) == (alone.statement, alone.name)
 
 
 def test_c1_is_undecided_where_the_layer_above_bends():

@@ -21,9 +21,9 @@ from dtdsym.geometry.placement import place
 from dtdsym.geometry.region import region
 from dtdsym.network.network import sequential
 from dtdsym.relevance.root import roots
+from dtdsym.report.audit import audit
 from dtdsym.survey import run
 from dtdsym.survey.inputs import Batch, GivenInputs
-from dtdsym.survey.run import conduct as audit
 from dtdsym.survey.tally import Residuals, Tally
 
 RULES = ("lrp0", "gamma:1", "w2", "zplus", "flat", "x", "zbox:-4:4", "epsilon:1/4", "alpha_beta:2:1", "pinv")
