@@ -20,8 +20,8 @@ Vector = Sequence[Any]
 
 
 def vector(name: str, size: int) -> tuple[sympy.Symbol, ...]:
-    """name1, name2, ..."""
-    return tuple(sympy.Symbol(f"{name}{i}") for i in range(1, size + 1))
+    """name1, name2, ...; a single one is name."""
+    return tuple(sympy.Symbol(one) for one in _names(name, size))
 
 
 def rows(name: str, outputs: int, inputs: int) -> tuple[tuple[sympy.Symbol, ...], ...]:
@@ -31,7 +31,7 @@ def rows(name: str, outputs: int, inputs: int) -> tuple[tuple[sympy.Symbol, ...]
 
 def reals(name: str, size: int) -> tuple[Any, ...]:
     """The same as unknowns of Z3."""
-    return tuple(z3.Real(f"{name}{i}") for i in range(1, size + 1))
+    return tuple(z3.Real(one) for one in _names(name, size))
 
 
 def unknown_rows(name: str, outputs: int, inputs: int) -> tuple[tuple[Any, ...], ...]:
@@ -112,3 +112,7 @@ def whole(weights: Vector, bias: Fraction) -> tuple[tuple[int, ...], int]:
     """A neuron's weights and bias times the least number that makes them whole: its hinge and its sign stay."""
     factor = sympy.ilcm(*(Fraction(entry).denominator for entry in (*weights, bias)), 1)
     return tuple(int(factor * entry) for entry in weights), int(factor * bias)
+
+
+def _names(name: str, size: int) -> list[str]:
+    return [f"{name}{i}" for i in range(1, size + 1)] if size > 1 else [name]
