@@ -34,7 +34,7 @@ BIASED = network(([[1, -1], [2, 1], [-1, -1]], [1, -2, 1]), ([[1, 2, 1]], [-3]))
     printed="a special case is the LRP_0 rule which [...] chooses x~ = 0. Although zero is not a valid root point in "
     "general, it was shown that LRP_0 corresponds to gradient x input",
     verdict="true",
-    reason="its propagation (w o a)/(w.a + b) R_j is a_l o grad F_l, exactly, layer by layer, where no denominator is 0; "
+    reason="its propagation (w o a)/(w.a + b) R_j is exactly a_l o grad F_l at each layer, where no denominator is 0; "
     "b's share is lost, so it adds up to f(x) less the biases' part; the point 0 need not be in the region",
     scope="an induction step over the layers for all weights, biases, inputs, patterns, gradients from above, shapes "
     "k x d = 2 x 3 and 3 x 2; active neurons have w.a + b != 0. A linear output of value 0 is 0/0",
@@ -54,7 +54,9 @@ def rule_lrp0(proof: Derivation) -> None:
         proof.equal("sum_j (w_j o a/z_j) R_j = a o (gradient by a), so the step holds", passed, times(a, gradient))
         kept = sum(passed) + dot(times(bias, m), g)
         proof.equal("and sum_j b_j m_j g_j of the relevance is lost to the biases", kept, sum(arriving))
-    proof.say("With the root 0 at every layer Definition 3 gives the same: its constant root is Proposition 2's case.")
+    proof.say(
+        "With the constant root 0 at every layer, and derivatives at the input's side, Definition 3 gives the same."
+    )
     for k, d in proof.each("shape (neurons, inputs) below one output", SHAPES):
         weights, bias, x, m = rows("w", k, d), vector("b", k), vector("x", d), vector("m", k)
         h, (n,), (c,) = vector("h", k), vector("n", 1), vector("c", 1)

@@ -70,8 +70,8 @@ def preactivations(weights: Sequence[Vector], bias: Vector, at: Vector) -> tuple
 
 
 def patterns(size: int) -> list[tuple[int, ...]]:
-    """All choices of 0 and 1."""
-    return list(product((0, 1), repeat=size))
+    """All choices of 1 and 0."""
+    return list(product((1, 0), repeat=size))
 
 
 def relu(number: Any) -> Any:
