@@ -86,13 +86,13 @@ def assumption1(proof: Derivation) -> None:
     "eq14",
     "the relevance neuron",
     place="Section 3.5, equation 14",
-    printed="R^^{l+1}(a_{l+1}) = [W^_{l+1} a_{l+1} + b^_{l+1}]^+, W^_{l+1} = W_{l+1} o C_{l+1}, C_{l+1} = [c_{l+1}, ..., "
-    "c_{l+1}], b^_{l+1} = b_{l+1} o c_{l+1}",
+    printed="hat R^{l+1}(a_{l+1}) = [hat W_{l+1} a_{l+1} + hat b_{l+1}]^+, hat W_{l+1} = W_{l+1} o C_{l+1}, "
+    "C_{l+1} = [c_{l+1}, ..., c_{l+1}], hat b_{l+1} = b_{l+1} o c_{l+1}",
     verdict="corrected",
-    reason="R^{l+1} = c_{l+1} o [W_l a_l + b_l]^+ is a function of a_l through W_l; W_{l+1} o C_{l+1} has no type unless "
-    "d_{l+2} = d_{l+1}; c may be pulled in because c >= 0",
-    corrected="R^^{l+1}(a_l) = [W^_l a_l + b^_l]^+, W^_l = W_l o C with the d_l columns c_{l+1}, b^_l = b_l o c_{l+1}, "
-    "for c_{l+1} >= 0 constant",
+    reason="R^{l+1} = c_{l+1} o [W_l a_l + b_l]^+ is a function of a_l through W_l; W_{l+1} o C_{l+1} has no type "
+    "unless d_{l+2} = d_{l+1}; c may be pulled in because c >= 0",
+    corrected="hat R^{l+1}(a_l) = [hat W_l a_l + hat b_l]^+, hat W_l = W_l o C with the d_l columns c_{l+1}, "
+    "hat b_l = b_l o c_{l+1}, for c_{l+1} >= 0 constant",
     scope="all W, b, a, c and patterns of the shapes 2 x 3 and 3 x 2; the sign of c by Z3",
 )
 def eq14(proof: Derivation) -> None:
@@ -128,8 +128,9 @@ def eq14(proof: Derivation) -> None:
     "eq15",
     "the general propagation rule of deep networks",
     place="Section 3.5, equation 15",
-    printed="R^^l(a_l) = sum_{j=1}^d (w^_j o v_j/(w^_j.v_j)) R^^{l+1}_j(f_l(a_l)) = sum_{j=1}^d (w_j o v_j/(w_j.v_j)) "
-    "R^^{l+1}_j(f_l(a_l)), the c_{l+1,j} canceled out; root a~_l(j) = a_l - ((w_j.x + b_j)/(w_j.v_j)) v_j",
+    printed="hat R^l(a_l) = sum_{j=1}^d (hat w_j o v_j/(hat w_j.v_j)) hat R^{l+1}_j(f_l(a_l)) = sum_{j=1}^d "
+    "(w_j o v_j/(w_j.v_j)) hat R^{l+1}_j(f_l(a_l)), the c_{l+1,j} canceled out; "
+    "root a~_l(j) = a_l - ((w_j.x + b_j)/(w_j.v_j)) v_j",
     verdict="corrected",
     reason="the root is printed with the network's input x in place of a_l, which has no type if d_1 != d_l and is not "
     "on the hinge otherwise; c_j cancels only where c_j != 0 (else 0/0); the sums run over d_{l+1} neurons",
@@ -155,10 +156,11 @@ def eq15(proof: Derivation) -> None:
     for k, d in proof.each("shape (neurons, inputs)", SHAPES):
         weights, directions, bias = rows("w", k, d), rows("v", k, d), vector("b", k)
         a, c, m = vector("a", d), vector("c", k), vector("m", k)
-        for j, (w, v, bj, cj, mj) in enumerate(zip(weights, directions, bias, c, m, strict=True)):
+        for j in proof.each("neuron", range(1, k + 1)):
+            w, v, bj, cj, mj = (of[j - 1] for of in (weights, directions, bias, c, m))
             z, own = dot(w, a) + bj, scaled(cj, w)
             proof.equal(
-                f"w^_{j + 1} = c w: c cancels in w^ o v/(w^.v)",
+                "hat w = c w: c cancels in hat w o v/(hat w.v)",
                 scaled(1 / dot(own, v), times(own, v)),
                 scaled(1 / dot(w, v), times(w, v)),
             )
@@ -173,15 +175,17 @@ def eq15(proof: Derivation) -> None:
             proof.equal("and the second form is 0", [put(entry, (cj,), (0,)) for entry in passed], [0] * d)
     w, v, c = reals("w", 2), reals("v", 2), z3.Real("c")
     proof.valid(
-        "w^.v = c w.v is 0 iff c = 0, given w.v != 0", (dot(scaled(c, w), v) == 0) == (c == 0), given=[dot(w, v) != 0]
+        "hat w.v = c w.v is 0 iff c = 0, given w.v != 0",
+        (dot(scaled(c, w), v) == 0) == (c == 0),
+        given=[dot(w, v) != 0],
     )
     proof.say(
-        "Directions that use the weights (w^2: v = w, z+: 1_{w>=0}) lead to the same root with w^ for w if c > 0."
+        "Directions that use the weights (w^2: v = w, z+: 1_{w>=0}) lead to the same root with hat w for w if c > 0."
     )
     w, x, b, c = vector("w", 2), vector("a", 2), sympy.Symbol("b"), sympy.Symbol("c")
     own = scaled(c, w)
     proof.equal(
-        "w^2 with w^ = c w",
+        "w^2 with hat w = c w",
         minus(x, scaled((dot(own, x) + c * b) / dot(own, own), own)),
         minus(x, scaled((dot(w, x) + b) / dot(w, w), w)),
     )
@@ -202,18 +206,17 @@ def eq15(proof: Derivation) -> None:
     printed="A global constant c_k cannot exist [...]. A local approximation of c_k could be correct if root points "
     "stays within the same linear region where the function's gradient is locally constant",
     verdict="corrected",
-    reason="the paper's own one-layer network has the global constant c = 1 (equation 11); and a constant root r inside "
-    "the region gives c_i = g_i (1 - r_i/a_i), locally constant only if g_i r_i = 0",
+    reason="a constant root r inside the region gives c_i = g_i (1 - r_i/a_i), locally constant only if g_i r_i = 0; "
+    "and the paper's own one-layer network has a global constant, c = 1 (equation 11)",
     corrected="in general no global c exists (c = grad F_2 differs between regions); with locally constant roots, c is "
     "locally constant iff the root is 0 in every input that the gradient reaches",
-    scope="constant roots r: one layer of 2 and 3 neurons, all weights, biases and patterns; exact examples for the rest",
+    scope="constant roots r, one layer of 2 and 3 neurons, all weights, biases, patterns; exact examples for the rest",
 )
 def remark3(proof: Derivation) -> None:
     proof.say("A global constant: R^h = h in equation 11, so c = 1 for every input (steps of eq10):")
     for k in proof.each("number of neurons", (2, 3)):
         h = vector("h", k)
         proof.equal("R^h = h o 1", taylor_term(sum(h), h, (0,) * k), times(h, (1,) * k))
-    proof.counterexample("'cannot exist': the number of such constants c (c = 1 is one)", 0, 1)
     a = vector("a", 2)
     proof.say("None in general: F = [a1 - a2 + 1] + [a1 + a2 - 2], roots 0, so c = grad F (rule_lrp0).")
     proof.equal(
@@ -235,7 +238,13 @@ def remark3(proof: Derivation) -> None:
             slopes,
             [gi * ri / ai**2 for gi, ri, ai in zip(g, r, a, strict=True)],
         )
-    proof.say("[a - 1] at a = 3 with the root 2, inside its region {a > 1}: c = 1 - 2/3, and 1 - 2/4 at a = 4.")
+    (a,) = vector("a", 1)
+    c = taylor_term(a - 1, (a,), (2,))[0] / a
+    proof.counterexample(
+        "[a - 1] with the root 2, inside its region {a > 1}: the c of a = 3, which a constant has at a = 4, and c at 4",
+        put(c, (a,), (3,)),
+        put(c, (a,), (4,)),
+    )
     one = network(([[1]], [-1]))
     proof.found("dtdsym.place of the root", lambda root: dtdsym.place(one, (3,), (root,)).inside, 2, True, unlike=0)
     proof.found(

@@ -66,8 +66,8 @@ def _found_by_z3(proof: Derivation) -> None:
         [*off, *(one < 0 for one in b), sum(map(relu, z)) > 0, z3.Or(*(one != 0 for one in gradient))],
         [*w[0], *w[1], *b, *x],
     )
-    neurons = [whole(numbers[2 * j : 2 * j + 2], numbers[4 + j]) for j in range(2)]
-    one = network(([list(n[0]) for n in neurons], [n[1] for n in neurons]), ([[1, 1]], [0]), final_relu=False)
+    (*weights, b1, b2), _ = whole(numbers[:6])
+    one = network((_pairs(weights), [b1, b2]), ([[1, 1]], [0]), final_relu=False)
     _is_outside(proof, one, numbers[6:])
     w, b, u, c, x = unknown_rows("w", 2, 2), reals("b", 2), reals("u", 2), z3.Real("c"), reals("x", 2)
     z = preactivations(w, b, x)
@@ -90,20 +90,19 @@ def _found_by_z3(proof: Derivation) -> None:
 
 
 def _two_layers(numbers: list[Fraction]) -> Network:
-    """Z3's network up to a positive factor, in whole numbers: hidden neurons are scaled, and their weights above."""
-    hidden = [whole(numbers[2 * j : 2 * j + 2], numbers[4 + j]) for j in range(2)]
-    factors = [_factor((*numbers[2 * j : 2 * j + 2], numbers[4 + j])) for j in range(2)]
-    above, bias = whole([u / f for u, f in zip(numbers[6:8], factors, strict=True)], numbers[8])
-    return network(([list(row) for row, _ in hidden], [b for _, b in hidden]), ([list(above)], [bias]))
+    """Z3's network times a positive factor, in whole numbers."""
+    (*weights, b1, b2), factor = whole(numbers[:6])
+    (u1, u2, c), _ = whole([*numbers[6:8], factor * numbers[8]])
+    return network((_pairs(weights), [b1, b2]), ([[u1, u2]], [c]))
 
 
-def _factor(numbers: tuple[Fraction, ...]) -> int:
-    return int(sympy.ilcm(1, *(number.denominator for number in numbers)))
+def _pairs(weights: list[int]) -> list[list[int]]:
+    return [weights[:2], weights[2:]]
 
 
 def _is_outside(proof: Derivation, one: Network, x: list[Fraction]) -> None:
     proof.found(
-        "dtdsym.place of the origin in that network (its neurons in whole numbers), against the input itself",
+        "dtdsym.place of the origin there (times a positive factor, in whole numbers), against the input itself",
         lambda point: dtdsym.place(one, x, point).inside,
         (0, 0),
         False,

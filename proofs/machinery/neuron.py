@@ -108,10 +108,10 @@ def network(*layers: tuple[Any, Any], final_relu: bool = True) -> Network:
     return sequential(*layers, final_relu=final_relu)
 
 
-def whole(weights: Vector, bias: Fraction) -> tuple[tuple[int, ...], int]:
-    """A neuron's weights and bias times the least number that makes them whole: its hinge and its sign stay."""
-    factor = sympy.ilcm(*(Fraction(entry).denominator for entry in (*weights, bias)), 1)
-    return tuple(int(factor * entry) for entry in weights), int(factor * bias)
+def whole(numbers: Sequence[Fraction]) -> tuple[list[int], int]:
+    """Numbers times the least positive factor that makes them whole, and the factor."""
+    factor = int(sympy.ilcm(1, 1, *(number.denominator for number in numbers)))
+    return [int(factor * number) for number in numbers], factor
 
 
 def _names(name: str, size: int) -> list[str]:
