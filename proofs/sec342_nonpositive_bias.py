@@ -1,0 +1,343 @@
+"""Section 3.4.2: with non-positive biases, is the origin a root? In the linear region, and in its closure."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import sympy
+import z3
+
+import dtdsym
+from dtdsym.network.network import Network
+from machinery import Derivation, main, statement
+from machinery.neuron import (
+    dot,
+    minus,
+    network,
+    patterns,
+    preactivations,
+    reals,
+    relu,
+    rows,
+    scaled,
+    times,
+    unknown_rows,
+    vector,
+    whole,
+)
+
+FLAT_PIECE = network(([[2], [1]], [-1, -1]), ([[4, -8]], [-1]))
+"""[4 [2x - 1] - 8 [x - 1] - 1]."""
+HIDDEN_HINGE = network(([[1], [1], [1]], [0, -1, -1]), ([[1, 1, -1]], [0]))
+"""[[x] + [x - 1] - [x - 1]]."""
+
+
+@statement(
+    "nonpositive_bias",
+    "the origin as a root, under non-positive biases",
+    place="Section 3.4.2",
+    printed="b_j <= 0 [...] to guarantee that the origin is a root point of f. However, this is not the case [...] the "
+    "gradient is zero there. However, any input x with f(x) >= 0 will have a non-zero gradient and will therefore be "
+    "in a different local region",
+    verdict="corrected",
+    reason="the conclusion is right where f(x) > 0, the argument is not: [x - 1] at x = 1/2 has f >= 0 and gradient 0, "
+    "and [4 [2x-1] - 8 [x-1] - 1] at x = 2 even f = 3 and gradient 0",
+    corrected="all biases <= 0, a ReLU on every layer with the last, no skips, f(x) > 0, x off the hinges: the origin "
+    "is never in N_f(x). Without the last ReLU, or for f(x) = 0, it can be",
+    scope="the corrected criterion for networks of every depth and width, in steps that Z3 decides (gradients of 2 and "
+    "3 inputs); for every pattern of the shapes 2-2-1 and 2-3-1 with symbolic weights; examples found by Z3",
+)
+def nonpositive_bias(proof: Derivation) -> None:
+    _found_by_z3(proof)
+    _argument(proof)
+    _criterion(proof)
+    _premises(proof)
+
+
+def _found_by_z3(proof: Derivation) -> None:
+    """The origin is no root: weights, biases and input unknown."""
+    w, b, x = unknown_rows("w", 2, 2), reals("b", 2), reals("x", 2)
+    z = preactivations(w, b, x)
+    off = [zj != 0 for zj in z]
+    gradient = [sum(z3.If(zj > 0, row[i], 0) for zj, row in zip(z, w, strict=True)) for i in range(2)]
+    numbers = proof.satisfiable(
+        "Z3 finds a one-layer network f = [w1.x + b1] + [w2.x + b2] with b <= 0, and an input x off its hinges with "
+        "f(x) > 0, such that f is regular at the origin (b < 0, gradient 0) and has another gradient at x",
+        [*off, *(one < 0 for one in b), sum(map(relu, z)) > 0, z3.Or(*(one != 0 for one in gradient))],
+        [*w[0], *w[1], *b, *x],
+    )
+    (*weights, b1, b2), _ = whole(numbers[:6])
+    one = network((_pairs(weights), [b1, b2]), ([[1, 1]], [0]), final_relu=False)
+    _is_outside(proof, one, numbers[6:])
+    w, b, u, c, x = unknown_rows("w", 2, 2), reals("b", 2), reals("u", 2), z3.Real("c"), reals("x", 2)
+    z = preactivations(w, b, x)
+    out = dot(u, [relu(zj) for zj in z]) + c
+    slope = [sum(z3.If(zj > 0, uj * row[i], 0) for zj, uj, row in zip(z, u, w, strict=True)) for i in range(2)]
+    flat_origin = z3.Or(c < 0, z3.And(*(one < 0 for one in b)))
+    numbers = proof.satisfiable(
+        "and one of depth 2, f = [u1 [w1.x + b1] + u2 [w2.x + b2] + c]; where c < 0 or all b < 0, f = 0 around the "
+        "origin",
+        [
+            *(zj != 0 for zj in z),
+            *(one <= 0 for one in (*b, c)),
+            out > 0,
+            flat_origin,
+            z3.Or(*(one != 0 for one in slope)),
+        ],
+        [*w[0], *w[1], *b, *u, c, *x],
+    )
+    _is_outside(proof, _two_layers(numbers), numbers[9:])
+
+
+def _two_layers(numbers: list[Fraction]) -> Network:
+    """Z3's network times a positive factor, in whole numbers."""
+    (*weights, b1, b2), factor = whole(numbers[:6])
+    (u1, u2, c), _ = whole([*numbers[6:8], factor * numbers[8]])
+    return network((_pairs(weights), [b1, b2]), ([[u1, u2]], [c]))
+
+
+def _pairs(weights: list[int]) -> list[list[int]]:
+    return [weights[:2], weights[2:]]
+
+
+def _is_outside(proof: Derivation, one: Network, x: list[Fraction]) -> None:
+    proof.found(
+        "dtdsym.place of the origin there (times a positive factor, in whole numbers), against the input itself",
+        lambda point: dtdsym.place(one, x, point).inside,
+        (0, 0),
+        False,
+        unlike=tuple(x),
+    )
+
+
+def _argument(proof: Derivation) -> None:
+    """'f(x) >= 0 has a non-zero gradient'."""
+    (w,), (x,), (b,) = (vector(name, 1) for name in "wxb")
+    proof.counterexample(
+        "[x - 1] at x = 1/2, f(x) = 0 >= 0, m = 0: the gradient w that is not 0, and the gradient of m (w x + b)",
+        w,
+        sympy.diff(0 * (w * x + b), x),
+        {w: 1, b: -1, x: sympy.Rational(1, 2)},
+    )
+    (w, b, x), z = z3.Reals("w b x"), z3.Real("w") * z3.Real("x") + z3.Real("b")
+    proof.satisfiable(
+        "Z3 finds such an input itself: f(x) = [w x + b] >= 0, off the hinge, gradient 0",
+        [b <= 0, w != 0, z != 0, relu(z) >= 0, z3.If(z > 0, w, 0) == 0],
+        [w, b, x],
+    )
+    w, b, u, (c, x) = reals("w", 2), reals("b", 2), reals("u", 2), z3.Reals("c x")
+    z = [wj * x + bj for wj, bj in zip(w, b, strict=True)]
+    proof.satisfiable(
+        "at depth 2 even f(x) > 0 can have gradient 0: f = [u1 [w1 x + b1] + u2 [w2 x + b2] + c], found by Z3",
+        [
+            *(one <= 0 for one in (*b, c)),
+            *(zj != 0 for zj in z),
+            dot(u, [relu(zj) for zj in z]) + c > 0,
+            sum(z3.If(zj > 0, uj * wj, 0) for zj, uj, wj in zip(z, u, w, strict=True)) == 0,
+        ],
+        [*w, *b, *u, c, x],
+    )
+    t = sympy.Symbol("x")
+    piece = 4 * (2 * t - 1) - 8 * (t - 1) - 1
+    proof.equal("as [4 [2x - 1] - 8 [x - 1] - 1] for x > 1, where it is", [piece, sympy.diff(piece, t)], [3, 0])
+    proof.found(
+        "dtdsym.place of the origin there, for x = 2: the gradient is 0 at both, and yet it is in another region",
+        lambda x: dtdsym.place(FLAT_PIECE, (x,), (0,)).name,
+        2,
+        "same_gradient_elsewhere",
+        unlike="3/4",
+    )
+
+
+def _criterion(proof: Derivation) -> None:
+    """Why the origin is never in the region."""
+    proof.say(
+        "Suppose that all biases are <= 0, every layer ends with a ReLU, f(x) > 0, and the origin is in N_f(x), with "
+        "gradient g. A region is open, and f is affine on it with one constant."
+    )
+    b, s = z3.Reals("b s")
+    proof.valid("1. An input 0 gives [b] = 0, layer by layer: f(0) = 0", relu(b) == 0, given=[b <= 0])
+    for d in proof.each("number of inputs", (2, 3)):
+        g, x, (high,) = reals("g", d), reals("x", d), reals("f", 1)
+        proof.valid(
+            "2. f >= 0 at -s g, a point near the origin, where f(-s g) = 0 - s g.g: so g = 0",
+            z3.And(*(one == 0 for one in g)),
+            given=[s > 0, 0 - s * dot(g, g) >= 0],
+        )
+        proof.valid(
+            "3. so f(x) = 0 + g.x is not > 0, a contradiction",
+            z3.Not(high > 0),
+            given=[z3.And(*(one == 0 for one in g)), high == 0 + dot(g, x)],
+        )
+    proof.say("Once more without that argument, on the cells of small networks with symbolic weights:")
+    for k, active in proof.each("width and pattern of [u.[W x + b] + c]", _hidden_patterns()):
+        w, b, u, c, p = unknown_rows("w", k, 2), reals("b", k), reals("u", k), z3.Real("c"), (0, 0)
+        z = preactivations(w, b, p)
+        inside = [zj > 0 if m else zj < 0 for zj, m in zip(z, active, strict=True)]
+        out = dot(u, times(active, z)) + c
+        proof.valid(
+            "b, c <= 0: the origin is not in the open cell of this pattern on which the output is active",
+            z3.Not(z3.And(*inside, out > 0)),
+            given=[z3.And(*(one <= 0 for one in (*b, c)))],
+        )
+
+
+def _hidden_patterns() -> list[tuple[int, tuple[int, ...]]]:
+    return [(k, active) for k in (2, 3) for active in patterns(k)]
+
+
+def _premises(proof: Derivation) -> None:
+    """None of the hypotheses can go."""
+    bent = ([[1], [-1]], [0, 0]), ([[1, -1]], [0])
+    proof.found(
+        "without the last ReLU: [x] - [-x] is x, and the origin is in the region of x = 1",
+        lambda last: dtdsym.place(network(*bent, final_relu=last), (1,), (0,)).name,
+        False,
+        "same_region_segment",
+        unlike=True,
+    )
+    proof.found(
+        "without f(x) > 0: [x - 1] at x = 1/2 and the origin",
+        lambda x: dtdsym.place(network(([[1]], [-1])), (x,), (0,)).name,
+        "1/2",
+        "same_cell",
+        unlike=2,
+    )
+    proof.found(
+        "without b <= 0: [x + 1] at x = 1 and the origin",
+        lambda bias: dtdsym.place(network(([[1]], [bias])), (1,), (0,)).name,
+        1,
+        "same_cell",
+        unlike=-0.5,
+    )
+
+
+@statement(
+    "nonpositive_bias_closure",
+    "when the origin is in the closure of the region, under non-positive biases",
+    place="Section 3.4.2, not printed: what holds of a root on the region's edge",
+    printed="(i) all first-layer biases < 0: the origin is not in the closure of N_f(x), at any depth; (ii) one "
+    "sum-pooled layer: it is iff b_j = 0 for every active j; (iii) any depth: it is in the closure of x's cell iff "
+    "every active ReLU neuron has bias 0; so without biases it always is",
+    verdict="true",
+    reason="under the same hypotheses: b <= 0, a ReLU on every layer (a linear output's bias does not count in (ii), "
+    "(iii)), f(x) > 0, x off the hinges. The closure of N_f(x) can hold the origin where that of the cell does not",
+    scope="(i), (iii) for every depth and width, by induction steps that Z3 decides; (ii) for every pattern with 2 and "
+    "3 neurons, all weights; (iii) again for every pattern of the shapes 2-2-1 and 2-3-1 with symbolic weights",
+)
+def nonpositive_bias_closure(proof: Derivation) -> None:
+    _first_layer(proof)
+    _sum_pooled(proof)
+    _deep(proof)
+    proof.say("The closure of N_f(x) is larger than that of the cell where hinges cancel.")
+
+    def closures(one: Network) -> str:
+        witness = dtdsym.decide("nonpositive_bias", one, (2,)).witness
+        return f"in the closure of N: {witness['in_closure']}, of the cell: {witness['in_closure_of_the_inputs_cell']}"
+
+    proof.found(
+        "dtdsym.decide at x = 2 for [[x] + [x-1] - [x-1]], against [[x]]",
+        closures,
+        HIDDEN_HINGE,
+        "in the closure of N: True, of the cell: False",
+        unlike=network(([[1]], [0]), ([[1]], [0])),
+    )
+
+
+def _first_layer(proof: Derivation) -> None:
+    proof.say("(i) All first-layer biases < 0.")
+    w, p, b, r = reals("w", 2), reals("p", 2), z3.Real("b"), z3.Real("r")
+    size = sum(relu(wi) + relu(-wi) for wi in w)
+    ball = z3.And(*(z3.And(-r <= pi, pi <= r) for pi in p))
+    proof.valid(
+        "a neuron is inactive on the cube |p_i| <= r if r (|w1| + |w2|) < -b: so there is such r > 0 where b < 0",
+        dot(w, p) + b < 0,
+        given=[ball, r * size < -b],
+    )
+    proof.say(
+        "There all layers above see the input 0, so f = f(0) = 0 with gradient 0. Were the origin in the closure of "
+        "N_f(x), a point p of N_f(x) would be in the cube, and g = 0."
+    )
+    g, x, f, fp = reals("g", 2), reals("x", 2), z3.Real("fx"), z3.Real("fp")
+    zero = z3.And(*(one == 0 for one in g))
+    proof.valid(
+        "then f(x) = f(p) + g.(x - p) is not > 0", z3.Not(f > 0), given=[f == fp + dot(g, minus(x, p)), fp == 0, zero]
+    )
+
+
+def _sum_pooled(proof: Derivation) -> None:
+    proof.say("(ii) f = sum_j m_j (w_j.x + b_j) on x's region, with gradient g = sum_j m_j w_j.")
+    for k, d in proof.each("shape (neurons, inputs)", ((2, 3), (3, 2))):
+        w, b, x, m = rows("w", k, d), vector("b", k), vector("x", d), vector("m", k)
+        f = dot(m, preactivations(w, b, x))
+        g = [sympy.diff(f, xi) for xi in x]
+        proof.equal("the affine function of the region is sum_j m_j b_j at the origin", f - dot(g, x), dot(m, b))
+    for active in proof.each("pattern of 3 neurons", [m for m in patterns(3) if any(m)]):
+        b = reals("b", 3)
+        own = [bj for bj, mj in zip(b, active, strict=True) if mj]
+        proof.valid(
+            "origin in the closure: that is f(0) = 0; with b <= 0, each active b_j is 0",
+            z3.And(*(bj == 0 for bj in own)),
+            given=[z3.And(*(bj <= 0 for bj in own)), dot(active, b) == 0],
+            sharp=len(own) > 1,
+        )
+    proof.say("Conversely let b_j = 0 for all active j. Then t x is in x's cell for all 0 < t <= 1:")
+    _towards_origin(proof)
+
+
+def _towards_origin(proof: Derivation) -> None:
+    """A layer at t a instead of a."""
+    for d in proof.each("number of inputs", (2, 3)):
+        w, a, (b,), (t,) = vector("w", d), vector("a", d), vector("b", 1), vector("t", 1)
+        z = dot(w, a) + b
+        proof.equal("w.(t a) + b = t (w.a + b) + (1 - t) b", dot(w, scaled(t, a)) + b, t * z + (1 - t) * b)
+    z, b, t = z3.Reals("z b t")
+    there = t * z + (1 - t) * b
+    proof.valid(
+        "an active neuron with b = 0 stays active, its output is t z",
+        z3.And(there > 0, relu(there) == t * z),
+        given=[z > 0, b == 0, t > 0],
+    )
+    proof.valid("an inactive neuron stays inactive", there < 0, given=[z < 0, b <= 0, t > 0, t <= 1])
+
+
+def _deep(proof: Derivation) -> None:
+    proof.say(
+        "(iii) Let the origin be in the closure of x's cell. By continuity all active neurons have z >= 0 there, all "
+        "others z <= 0. Induction upwards: where a layer's input is 0, z = b."
+    )
+    b = z3.Real("b")
+    proof.valid(
+        "an active neuron has b = 0, and the layer's output is 0 again",
+        z3.And(b == 0, relu(b) == 0),
+        given=[b >= 0, b <= 0],
+    )
+    proof.valid("an inactive neuron's output is 0 whatever b <= 0 is", relu(b) == 0, given=[b <= 0])
+    proof.say(
+        "Conversely let all active neurons have b = 0. Induction upwards: if a layer's input is t a at t x, its output "
+        "is t times that at x and its pattern the same, by the steps of (ii) (z = 0 throughout, where inputs are dead, "
+        "stays so); so t x is in the cell for 0 < t <= 1, and the origin in its closure. A linear output has no hinge: "
+        "its bias does not count."
+    )
+    for k, active in proof.each("width and pattern of [u.[W x + b] + c], output active", _hidden_patterns()):
+        w, b, u, c = unknown_rows("w", k, 2), reals("b", k), reals("u", k), z3.Real("c")
+        z = preactivations(w, b, (0, 0))
+        closed = [zj >= 0 if m else zj <= 0 for zj, m in zip(z, active, strict=True)]
+        out = dot(u, times(active, z)) + c
+        zero = z3.And(c == 0, *(bj == 0 for bj, m in zip(b, active, strict=True) if m))
+        proof.valid(
+            "b, c <= 0: the origin satisfies the closed cell's inequalities iff all active biases are 0",
+            z3.And(*closed, out >= 0) == zero,
+            given=[z3.And(*(one <= 0 for one in (*b, c)))],
+        )
+    proof.found(
+        "dtdsym.place of the origin at x = (3, 1) in [2 [x1 - x2] + [x1 + x2]], against biases -1",
+        lambda bias: dtdsym.place(network(([[1, -1], [1, 1]], [bias, bias]), ([[2, 1]], [0])), (3, 1), (0, 0)).name,
+        0,
+        "boundary",
+        unlike=-1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The steps of proofs refuse what is false, what is vacuous, and verdicts that they do not show."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import sympy
+import z3
+
+from machinery.derivation import Derivation, StepFailed
+from machinery.page import latex, markdown
+from machinery.script import FOLDER, scripts, statements
+from machinery.statement import Statement
+
+X, Y = sympy.symbols("x y")
+A, B = z3.Reals("a b")
+
+
+def derivation(verdict: str = "true") -> Derivation:
+    corrected = "how" if verdict == "corrected" else ""
+    return Derivation(Statement("eq00", "t", "p", "f", verdict, "r", "s", lambda proof: None, corrected))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (X, Y),
+        ((X + Y) ** 2, X**2 + Y**2),
+        (1 / X, 1 / Y),
+        ([X, Y], [Y, X]),
+        (sympy.Matrix([[X, Y]]), sympy.Matrix([X, Y])),
+        ([], []),
+        (sympy.Max(X, 0), sympy.Max(X, 0)),
+        (sympy.nan, sympy.nan),
+    ],
+)
+def test_what_is_no_identity_is_refused(left, right):
+    with pytest.raises(StepFailed):
+        derivation().equal("step", left, right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((X + Y) ** 2, X**2 + 2 * X * Y + Y**2),
+        (1 / X + 1 / Y, (X + Y) / (X * Y)),
+        ([sympy.exp(X) * Y], [Y * sympy.exp(X)]),
+        (sympy.Matrix([[X], [Y]]), sympy.Matrix([[X], [Y]])),
+    ],
+)
+def test_identities_are_accepted(left, right):
+    proof = derivation()
+    proof.equal("step", left, right)
+    proof.close()
+
+
+def test_a_step_that_anything_satisfies_is_refused(monkeypatch):
+    """As if identities were decided by a procedure that accepts everything."""
+    monkeypatch.setattr("machinery.derivation.differing", lambda left, right: None)
+    with pytest.raises(StepFailed, match="an entry may be anything"):
+        derivation().equal("step", X, X)
+
+
+@pytest.mark.parametrize(
+    ("claim", "given", "reason"),
+    [
+        (A > 0, [A >= 0], "does not hold"),
+        (A > 0, [A > 1, A < 0], "nothing satisfies"),
+        (A >= 0, [A >= 0, B >= 0], "follows without"),
+        (A * A >= 0, [A >= 1], "follows without"),
+    ],
+)
+def test_what_does_not_follow_from_all_hypotheses_is_refused(claim, given, reason):
+    with pytest.raises(StepFailed, match=reason):
+        derivation().valid("step", claim, given=given)
+
+
+def test_what_z3_does_not_know_is_said(monkeypatch):
+    monkeypatch.setattr("machinery.derivation.RLIMIT", 1)
+    with pytest.raises(StepFailed, match="does not know"):
+        derivation().valid("step", A**3 + B**3 != 27 * A * B + 5, given=[A * B > A**2 + 1, B**5 > A**3])
+
+
+def test_numbers_that_z3_finds_are_exact_and_hold():
+    proof = derivation()
+    assert proof.satisfiable("step", [3 * A == 1], [A])[0] * 3 == 1
+    with pytest.raises(StepFailed, match="nothing satisfies"):
+        proof.satisfiable("step", [A * A < 0], [A])
+    with pytest.raises(StepFailed, match="not rational"):
+        proof.satisfiable("step", [A * A == 2], [A])
+
+
+def test_a_counterexample_has_numbers_and_differs():
+    proof = derivation("refuted")
+    with pytest.raises(StepFailed, match="no counterexample"):
+        proof.counterexample("step", X, X, {X: 1})
+    with pytest.raises(StepFailed, match="no numbers"):
+        proof.counterexample("step", X, Y, {X: 1})
+    proof.counterexample("step", X**2, 2 * X, {X: 1})
+    proof.close()
+
+
+def test_shapes_that_fit_are_not_ill_typed():
+    one = sympy.zeros(2, 3)
+    with pytest.raises(StepFailed, match="shapes fit"):
+        derivation("corrected").ill_typed("step", lambda: one * one.T, lambda: one)
+    with pytest.raises(sympy.ShapeError):
+        derivation("corrected").ill_typed("step", lambda: one * one, lambda: one * one)
+
+
+def test_an_exact_answer_is_told_from_its_opposite():
+    with pytest.raises(StepFailed, match="planted opposite"):
+        derivation().found("step", abs, -1, 1, unlike=1)
+    with pytest.raises(StepFailed, match="expected"):
+        derivation().found("step", abs, -2, 1, unlike=3)
+
+
+def test_no_case_is_no_proof():
+    with pytest.raises(StepFailed, match="there is no case"):
+        list(derivation().each("case", []))
+
+
+@pytest.mark.parametrize(("verdict", "shown"), [("true", ()), ("corrected", ("equal",)), ("refuted", ("equal",))])
+def test_a_verdict_needs_the_steps_that_show_it(verdict, shown):
+    proof = derivation(verdict)
+    for _ in shown:
+        proof.equal("step", X, X)
+    with pytest.raises(StepFailed, match=f"do not show that it is {verdict}"):
+        proof.close()
+
+
+def test_what_is_refuted_is_not_true():
+    proof = derivation("true")
+    proof.equal("step", X, X)
+    proof.counterexample("step", X, Y, {X: 1, Y: 2})
+    with pytest.raises(StepFailed, match="do not show that it is true"):
+        proof.close()
+
+
+def test_the_shipped_page_is_what_the_scripts_say():
+    assert (FOLDER / "ERRATA.md").read_text() == markdown(statements().values())
+
+
+def test_a_script_runs_from_its_file_and_by_its_id(repository):
+    def run(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, *words], cwd=repository, capture_output=True, text=True)
+
+    listed = run("-m", "proofs", "--list")
+    assert listed.stdout.split() == list(statements())
+    alone, by_id = run("proofs/eq02_taylor_remainder.py"), run("-m", "proofs", "eq02")
+    assert alone.returncode == by_id.returncode == 0, alone.stderr + by_id.stderr
+    assert alone.stdout == by_id.stdout
+    assert run("-m", "proofs", "eq99").returncode == 2
+
+
+def test_a_script_whose_step_fails_says_so(repository, tmp_path):
+    (tmp_path / "wrong.py").write_text(
+        f"import sys; sys.path.insert(0, {str(FOLDER)!r})\n"
+        "import sympy\nfrom machinery import main, statement\n"
+        "@statement('eq98', 't', place='p', printed='f', verdict='true', reason='r', scope='s')\n"
+        "def eq98(proof):\n    proof.equal('one is two', sympy.Integer(1), sympy.Integer(2))\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, str(tmp_path / "wrong.py")], cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "eq98 FAILED: one is two: entry 0 differs: 1 is not 2" in done.stderr
+
+
+def test_every_script_states_something():
+    assert {one.module for one in statements().values()} == set(scripts())
+
+
+def test_latex_holds_every_formula():
+    proof = derivation()
+    proof.equal("binomial & co", (X + Y) ** 2, X**2 + 2 * X * Y + Y**2)
+    page = latex([proof])
+    assert r"\left(x + y\right)^{2}" in page
+    assert r"binomial \& co" in page
