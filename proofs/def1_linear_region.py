@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import sympy
 import z3
-from machinery.regions import column, gradient, network, put
 from sympy import symbols
 
 from dtdsym import place
 from dtdsym.network.network import Network, sequential
 from machinery import Derivation, main, statement
+from machinery.regions import column, gradient, network, put
 
 SHAPES = ((2, 3, 2, 1), (3, 2, 1))
 
@@ -52,10 +52,12 @@ TABLE = (
     "def1",
     "linear regions",
     place="Section 3.1, Definition 1",
-    printed="A linear region of f is the set N_f(x) of all points x' in N_f(x) that (1) have the same gradient at x and "
+    printed="A linear region of f is the set N_f(x) of all points x' in N_f(x) that (1) have the same gradient at x "
+    "and "
     "(2) can be reached from x without passing through a point a with a different gradient",
     verdict="corrected",
-    reason="circular: the empty set satisfies it as well as the region does; and a hinge has no gradient to be different",
+    reason="circular: the empty set satisfies it as well as the region does; and a hinge has no gradient to be "
+    "different",
     corrected="N_f(x) is the path component that holds x of D_g = {p : f is differentiable at p and grad f(p) = g}, "
     "g = grad f(x)",
     scope="the separations are exact examples, decided; cells lie in regions for all real weights of widths "
@@ -86,7 +88,8 @@ def _circular(proof: Derivation) -> None:
     proof.say("Let N = 1 if x' is in N_f(x), else 0, and P = 1 if x' satisfies (1) and (2). Printed: N = N P.")
     proof.equal("where P = 1 that says nothing about N", (member * holds).subs(holds, 1), member)
     proof.counterexample(
-        "f = [x], x = 1, x' = 2, which satisfies (1) and (2): N of the empty set, which satisfies N = N P, and N as meant",
+        "f = [x], x = 1, x' = 2, which satisfies (1) and (2): N of the empty set, which satisfies N = N P, and N as "
+        "meant",
         member * holds,
         holds,
         {member: 0, holds: 1},
@@ -95,7 +98,8 @@ def _circular(proof: Derivation) -> None:
 
 def _hinges(proof: Derivation) -> None:
     proof.say(
-        "Points without a gradient: the zeros of [x1 - |x2|] + [-x1 - |x2|] with gradient 0 are two wedges that meet in "
+        "Points without a gradient: the zeros of [x1 - |x2|] + [-x1 - |x2|] with gradient 0 are two wedges that meet "
+        "in "
         "the origin alone, where there is no gradient. A path through it passes no point with another gradient; N_f is "
         "to end there nevertheless, for (2) speaks of points that have the same."
     )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import sympy
 import z3
-from machinery.regions import column, gradient, network, put
 from sympy import Matrix
 
 from dtdsym import place
 from dtdsym.network.network import sequential
 from machinery import Derivation, main, statement
+from machinery.regions import column, gradient, network, put
 
 SHAPES = ((2, 3, 2, 1), (3, 2, 1))
 SCOPE = f"all real weights, biases and points, every pattern at once (symbolic masks), networks of widths {SHAPES}"
@@ -51,8 +51,10 @@ def _product(jacobians: Sequence[Matrix]) -> Matrix:
 def _across_cells(proof: Derivation) -> None:
     """Where the region has several cells, of one gradient g."""
     proof.say(
-        "A region of several cells: an open connected set has polygonal paths, and each crosses finitely many cells. Let "
-        "x = p_0, p_1, p_2, p_3 = x~ be its points on the hinges between cells. On cell i, closed, f is affine with the "
+        "A region of several cells: an open connected set has polygonal paths, and each crosses finitely many cells. "
+        "Let "
+        "x = p_0, p_1, p_2, p_3 = x~ be its points on the hinges between cells. On cell i, closed, f is affine with "
+        "the "
         "one gradient g of the region: f(p) = g.p + c_i"
     )
     g, p, c, d = z3.Reals("g p c d")
@@ -82,7 +84,8 @@ def _outside(proof: Derivation) -> None:
         left_over = inner.value(x) - outer.value(root) - (slope.T * (x - root))[0]
         z, flips = inner.through(x)[0][0], inner.masks[0] - outer.masks[0]
         proof.equal(
-            "Outside it, masks m at x and n at x~, the last layer linear, what is left over is sum_k v_k (m_k - n_k) z_k(x)",
+            "Outside it, masks m at x and n at x~, the last layer linear, what is left over is sum_k v_k (m_k - n_k) "
+            "z_k(x)",
             left_over.subs(linear_top),
             (inner.weights[1] * flips.multiply_elementwise(z))[0],
         )
@@ -151,7 +154,8 @@ def eq04(proof: Derivation) -> None:
     place="Section 3.2, equation 5",
     printed="R(x) = df/dx at x~ o (x - x~), for x~ in N_f(x)",
     verdict="true",
-    reason="a definition; its entries add up to f(x) - f(x~) in the region, to f(x) if x~ is a root; outside they need not",
+    reason="a definition; its entries add up to f(x) - f(x~) in the region, to f(x) if x~ is a root; outside they "
+    "need not",
     scope=SCOPE,
 )
 def eq05(proof: Derivation) -> None:

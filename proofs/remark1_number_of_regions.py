@@ -65,7 +65,8 @@ def remark1(proof: Derivation) -> None:
             unlike=sawtooth(n + 1),
         )
     proof.found(
-        "One layer of as many neurons as f_4 has, 8, has but 9 regions: at most one more than neurons, as each bends once",
+        "One layer of as many neurons as f_4 has, 8, has but 9 regions: at most one more than neurons, as each bends "
+        "once",
         regions,
         one_layer(8),
         9,
@@ -96,7 +97,8 @@ def _folding(proof: Derivation, tent: dict) -> None:
         "which are different, so the halves are two regions", 2 / (high - low) != -2 / (high - low), given=[low < high]
     )
     proof.say(
-        "Between pieces [a, b] and [b, c] f_n turns at b, so it has one value there, and T o f_n goes to 0 before b and "
+        "Between pieces [a, b] and [b, c] f_n turns at b, so it has one value there, and T o f_n goes to 0 before b "
+        "and "
         "from 0 after it (f_n(b) is 0 or 1, and T(0) = T(1) = 0): it turns there too. So there are 2^(n+1) pieces."
     )
 

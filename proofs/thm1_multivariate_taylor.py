@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import product
 
 import sympy
-from eq02_taylor_remainder import DEGREE, T, derivative, indices, polynomial, power, remainder, taylor
 from sympy import Function, factorial, symbols
 
+from eq02_taylor_remainder import DEGREE, T, derivative, indices, polynomial, power, remainder, taylor
 from machinery import Derivation, main, statement
 
 
