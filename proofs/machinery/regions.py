@@ -71,3 +71,9 @@ def gradient(value: sympy.Expr, at: Matrix) -> Matrix:
 def put(expression: sympy.Expr | Matrix, symbols: Matrix, point: Matrix) -> sympy.Expr | Matrix:
     """The expression with the point in place of the symbols."""
     return expression.subs(dict(zip(symbols, point, strict=True)), simultaneous=True)
+
+
+def only(f: OnCell, number: int) -> OnCell:
+    """f_l alone, l from 1."""
+    here = slice(number - 1, number)
+    return OnCell(f.weights[here], f.biases[here], f.masks[here])
