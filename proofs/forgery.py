@@ -1,0 +1,278 @@
+"""Any explanation can be forged: which relevances Definition 3 reaches, and the roots that reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import combinations, product
+
+import sympy
+import z3
+from sympy import Function, Matrix
+
+from dtdsym import affine_root, forge, recursion
+from dtdsym.network.network import sequential
+from machinery import Derivation, main, statement
+from machinery.forged_cases import Case, cases, reach
+from machinery.forging import affine, taylor_step, unit
+from machinery.regions import OnCell, column, gradient, network, only
+
+SHAPES = ((3, 2, 1), (2, 3, 1), (2, 3, 2, 1), (3, 2, 2, 1))
+PLACE = "Section 4, claim C3: `the Deep Taylor Decomposition can be used to create any arbitrary explanation`"
+SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
+COUNT = 40
+ONES = (Fraction(1), Fraction(1))
+
+
+@statement(
+    "forgery",
+    "which explanations can be forged",
+    place=PLACE,
+    printed="If the root points depend on the layers' input, DTD can be used to create any arbitrary explanation r",
+    verdict="corrected",
+    reason="r_i = 0 wherever input i reaches no active neuron, and r = 0 if a layer passes on nothing; all others are "
+    "reached",
+    corrected="Let n >= 2, x off hinges, f_xi(x) > 0 if the last layer has a ReLU, J_l = D_l W_l, I = {i : column i of "
+    "J_1 != 0}. If J_l != 0 for l = 2..n, admissible roots reach exactly {r : supp r in I}, otherwise {0}",
+    scope="the limits for all networks (unknown relevance functions; widths 2, 3 and 3, 2); the construction for all "
+    "real "
+    "weights of widths (3, 2, 1), (2, 3, 1), (2, 3, 2, 1), (3, 2, 2, 1) in every pattern with J_l != 0; 40 random "
+    "exact "
+    "networks of 2 to 4 layers",
+)
+def forgery(proof: Derivation) -> None:
+    _limits(proof)
+    _construction(proof)
+    _nearness(proof)
+    _on_networks(proof)
+
+
+def _limits(proof: Derivation) -> None:
+    """What is not reached."""
+    proof.say(
+        "Limits. By Definition 1 a root is admissible if grad(R^{l+1}_j o f_l) is the same there as at a_l. Let "
+        "column 1 "
+        "of J_l be 0: here neuron 1 is inactive, and the others have weight 0 at input 1. R^{l+1}_j: unknown functions."
+    )
+    for widths in proof.each("widths of f_l", ((2, 3), (3, 2))):
+        f, a, y = network(widths), column("a", widths[0]), column("y", widths[1])
+        silent = {f.masks[0][0]: 0, **dict.fromkeys(f.weights[0][1:, 0], 0)}
+        layer = f.through(a)[1][1].subs(silent)
+        above = Matrix([Function(f"R{j + 1}")(*y) for j in range(widths[1])])
+        roots = [column(f"r{j + 1}_", widths[0]) for j in range(widths[1])]
+        found = taylor_step(above, y, layer, a, roots)
+        proof.equal("then entry 1 of R^l is 0, for all roots with the same masks", found[0], sympy.Integer(0))
+        off = dict.fromkeys(f.masks[0], 0)
+        found = taylor_step(above, y, f.through(a)[1][1].subs(off), a, roots)
+        proof.equal("and with J_l = 0 all of R^l is 0, near a_l too", found, sympy.zeros(widths[0], 1))
+    proof.say(
+        "So if J_l = 0 for an l >= 2, R^l = 0 near a_l; the gradient of R^l_j o f_{l-1} is 0 at a_{l-1}, hence at "
+        "every "
+        "admissible root, R^{l-1} = 0 near a_{l-1}, and so on down to R^1(x) = 0."
+    )
+    x, y, roots = column("x", 2), column("y", 2), [column("r1_", 2), column("r2_", 2)]
+    reached = taylor_step(Matrix([Function("R1")(*y), Function("R2")(*y)]), y, Matrix([x[0], x[0]]), x, roots)
+    proof.counterexample(
+        "f = [[x1] + [x1]], x = (1, 1), an arbitrary explanation (5, 7): its entry 2, and that of every one there is",
+        sympy.Integer(7),
+        reached[1],
+    )
+    twins = sequential(([[1, 0], [1, 0]], [0, 0]), ([[1, 1]], [0]))
+    proof.found(
+        "dtdsym.forge refuses (5, 7), and reaches (5, 0)", lambda r: reach(twins, ONES, r), (5, 7), None, unlike=(5, 0)
+    )
+
+
+def _construction(proof: Derivation) -> None:
+    """For all weights: R(x) = r."""
+    proof.say(
+        "Construction. For l >= 2: q an active neuron of layer l (of layer n the logit) and k with W_l[q, k] != 0. "
+        "L_2(a) = M.a + M0, with u = J_1^T M nonzero on supp r; for l >= 3 L_l(a) = T_l a_q + c_l, q of layer l - 1. "
+        "G_l = T_{l+1} W_l[q, k], at the top W_n[xi, k]. Roots: a - L_l(a)/G_l e_k; x~ = x - r/u (0 where r is). "
+        "Masks are "
+        "symbols but that of q, which is 1; neurons may be renamed, so q is the first, and k the first or the last."
+    )
+    for widths, k in proof.each("network of widths, and k", product(SHAPES, (0, -1))):
+        f = network(widths)
+        f = OnCell(f.weights, f.biases, (f.masks[0], *map(_but_first, f.masks[1:])))
+        _forged(proof, f, widths, k, range(widths[0]))
+    f = network((3, 2, 1))
+    f = OnCell(f.weights, f.biases, (f.masks[0], _but_first(f.masks[1])))
+    supports = [support for size in (1, 2) for support in combinations(range(3), size)]
+    for support in proof.each("support of r, widths (3, 2, 1)", supports):
+        _forged(proof, f, (3, 2, 1), 0, support)
+
+
+def _but_first(mask: Matrix) -> Matrix:
+    """The first neuron is active."""
+    return Matrix([sympy.Integer(1), *mask[1:]])
+
+
+def _forged(proof: Derivation, f: OnCell, widths: tuple[int, ...], k: int, support: Iterable[int]) -> None:
+    """R^n, ..., R^1 by Definition 3, and what they are to be."""
+    above, outputs, steep = Matrix([sympy.Symbol("o1")]), column("o", 1), sympy.Integer(1)
+    form = sympy.Integer(0)
+    for number in range(len(widths) - 1, 1, -1):
+        inputs, layer = column(f"a{number}_", widths[number - 1]), only(f, number)
+        below = sympy.Symbol(f"T{number}")
+        form = affine("M", inputs) if number == 2 else below * inputs[0] + sympy.Symbol(f"c{number}")
+        e = unit(inputs.rows, k % inputs.rows)
+        root = inputs - form / (steep * layer.weights[0][0, k]) * e
+        found = taylor_step(above, outputs, layer.through(inputs)[1][1], inputs, [root] * outputs.rows)
+        proof.equal(f"R^{number} = L_{number} e_k, as a function of a_{number}", found, form * e)
+        above, outputs, steep = form * e, inputs, below
+    x, first = column("x", widths[0]), only(f, 1)
+    target = Matrix([sympy.Symbol(f"r{i + 1}") if i in support else sympy.Integer(0) for i in range(widths[0])])
+    slopes = first.jacobians()[0].T * gradient(form, outputs)
+    root = x - Matrix([r / u if r else r for r, u in zip(target, slopes, strict=True)])
+    found = taylor_step(above, outputs, first.through(x)[1][1], x, [root] * outputs.rows)
+    proof.equal("R^1(x) = r, for all x of the cell", found, target)
+
+
+def _nearness(proof: Derivation) -> None:
+    """The same patterns at all points that are met."""
+    proof.say(
+        "Admissible: box U_l has radius rho_l around a_l, and on its double no pre-activation changes its sign; f_l "
+        "maps "
+        "it into U_{l+1}. With T_{l+1} so large that |L_l/G_l| <= rho_l, a root of a point of U_l lies in the double:"
+    )
+    a, p, step, rho, form, steep, bound = z3.Reals("a p step rho L G bound")
+    proof.valid(
+        "each coordinate of the root is within 2 rho of a_l",
+        z3.And(p - step - a <= 2 * rho, p - step - a >= -2 * rho),
+        given=[p - a <= rho, p - a >= -rho, step <= rho, step >= -rho],
+    )
+    proof.valid(
+        "if |L| <= bound on U_l, it is enough that G = T W_l[q, k] >= bound/rho (signs of T and W_l[q, k] alike)",
+        z3.And(form / steep <= rho, form / steep >= -rho),
+        given=[form <= bound, form >= -bound, steep > 0, steep * rho >= bound],
+    )
+    proof.say(
+        "So every derivative of the recursion is taken where the masks are those of x: the roots lie in N_f by def1, "
+        "in a "
+        "convex set on which all is affine (Theorem 1), and the gradients of R^{l+1}_j o f_l are those at a_l. L_l < "
+        "0 on "
+        "U_l, so no root equals its input. r = 0: M = 0 and L_2 a negative constant, whose derivatives are 0:"
+    )
+    for widths in proof.each("widths of f_1", ((2, 3), (3, 2))):
+        x, s, y, f = column("x", widths[0]), column("s", widths[0]), column("y", widths[1]), network(widths)
+        constant = sympy.Symbol("c") * unit(widths[1], 0)
+        proof.equal(
+            "R^2 = c e_k gives R^1 = 0, with any root x - s",
+            taylor_step(constant, y, f.through(x)[1][1], x, [x - s] * widths[1]),
+            sympy.zeros(widths[0], 1),
+        )
+
+
+def _on_networks(proof: Derivation) -> None:
+    """What dtdsym constructs, and the recursion as it decides it."""
+    x, a, o = column("x", 2), column("a", 2), column("o", 1)
+    top = Matrix([11 * a[0] - 18 * a[1] + 20, a[1]])
+    above = taylor_step(o, o, Matrix([a[0] + a[1]]), a, [top])
+    proof.say("Example: f = [[x1] + [x2]], near x = (1, 1); a~_2 = (11 a1 - 18 a2 + 20, a2), x~ = x - (1/2, 1/2).")
+    proof.equal("R^2", above, Matrix([-10 * a[0] + 18 * a[1] - 20, 0]))
+    half = Matrix([sympy.Rational(1, 2)] * 2)
+    proof.equal("R^1", taylor_step(above, a, x, x, [x - half] * 2), Matrix([-5, 9]))
+    proof.found(
+        "and dtdsym proves both roots admissible at x = (1, 1)",
+        lambda step: tuple(
+            recursion(
+                SUM,
+                ONES,
+                [affine_root([[1, 0], [0, 1]], [-step, -step]), affine_root([[11, -18], [0, 1]], [20, 0])],
+            )
+        ),
+        Fraction(1, 2),
+        (Fraction(-5), Fraction(9)),
+        unlike=Fraction(1, 4),
+    )
+    random = cases(COUNT)
+    for name in proof.each("random network, input and relevance", random):
+        case = random[name]
+        proof.found(
+            "admissible roots of dtdsym.forge, by Definition 3, yield exactly r",
+            lambda r, case=case: reach(case.network, case.x, r),
+            case.target,
+            case.target,
+            unlike=tuple(r + 1 for r in case.target),
+        )
+    limited = {name: case for name, case in random.items() if case.beyond is not None}
+    for name in proof.each("of these networks, one with limits", limited):
+        case = limited[name]
+        proof.found(
+            "what is beyond them is refused",
+            lambda r, case=case: reach(case.network, case.x, r),
+            case.beyond,
+            None,
+            unlike=case.target,
+        )
+
+
+@statement(
+    "forgery_nonnegative",
+    "forged roots that a ReLU could have put out",
+    place="not in the paper; Section 3.4 asks for roots in the input domain",
+    printed="Where all biases are <= 0, every relevance that can be forged is forged with hidden roots >= 0",
+    verdict="true",
+    reason="with L_l < 0 and G_l > 0 a root moves upwards, and some weight of the logit is positive",
+    scope="all real numbers, by Z3, for logits of 1 to 3 inputs; the random exact networks, those with biases <= 0",
+)
+def forgery_nonnegative(proof: Derivation) -> None:
+    a, form, slope, bias = z3.Reals("a L G b")
+    proof.valid(
+        "coordinate k of the root is at least a_k, which is >= 0",
+        z3.And(a - form / slope > a, a - form / slope >= 0),
+        given=[a >= 0, form < 0, slope > 0],
+    )
+    proof.say(
+        "G_l = T W_l[q, k] > 0 for l < n: T takes the sign of the weight, and c_l keeps L_{l+1} negative. At the top:"
+    )
+    for size in proof.each("number of the logit's inputs", (1, 2, 3)):
+        w, inputs = z3.RealVector("w", size), z3.RealVector("a", size)
+        proof.valid(
+            "a weight is positive where the logit is, for inputs >= 0 and a bias <= 0",
+            z3.Or([weight > 0 for weight in w]),
+            given=[
+                *(one >= 0 for one in inputs),
+                bias <= 0,
+                z3.Sum([x * y for x, y in zip(w, inputs, strict=True)]) + bias > 0,
+            ],
+        )
+    proof.satisfiable(
+        "with a positive bias there need be none: G a + b > 0 with G < 0",
+        [slope < 0, a > 0, bias > 0, slope * a + bias > 0],
+        [slope, a, bias],
+    )
+    random = {name: case for name, case in cases(COUNT).items() if case.non_positive and any(case.target)}
+    for name in proof.each("random network with biases <= 0", random):
+        case = random[name]
+        proof.found(
+            "the relevance is reached with nonnegative=True",
+            lambda r, case=case: reach(case.network, case.x, r, nonnegative=True),
+            case.target,
+            case.target,
+            unlike=tuple(r + 1 for r in case.target),
+        )
+        proof.found(
+            "all hidden roots at x's activations have moved upwards (the planted opposite: mirrored at the activation)",
+            lambda sign, case=case: all(sign * step >= 0 for step in _steps(case)),
+            1,
+            True,
+            unlike=-1,
+        )
+
+
+def _steps(case: Case) -> list[Fraction]:
+    """root - a, all entries, for the hidden layers at x's activations."""
+    forged, found = forge(case.network, case.x, case.target, nonnegative=True), []
+    for root, a in zip(forged[1:], case.activations[1:], strict=False):
+        moved = [
+            sum((m * p for m, p in zip(row, a, strict=True)), c)
+            for row, c in zip(root.matrix, root.vector, strict=True)
+        ]
+        found += [p - q for p, q in zip(moved, a, strict=True)]
+    return found
+
+
+if __name__ == "__main__":
+    main()
