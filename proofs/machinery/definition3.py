@@ -39,6 +39,39 @@ def unit(size: int, place: int) -> sympy.Matrix:
     return column([int(k == place) for k in range(size)])
 
 
+class Smooth(sympy.Function):
+    """An unknown smooth function or one of its partial derivatives: Smooth(name, orders..., arguments...)."""
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        """The derivative by an argument: its order is one higher."""
+        args = list(self.args)
+        args[argindex - 1 - len(args) // 2] += 1
+        return self.func(*args)
+
+    def _sympystr(self, printer: Any) -> str:
+        size = len(self.args) // 2
+        orders, arguments = self.args[1 : size + 1], ", ".join(map(printer._print, self.args[size + 1 :]))
+        marks = "".join(f"_{k}" * int(order) for k, order in enumerate(orders, start=1))
+        return f"{self.args[0]}{('[' + marks[1:] + ']') if marks else ''}({arguments})"
+
+    def _latex(self, printer: Any, exp: str = "") -> str:
+        size = len(self.args) // 2
+        orders = "".join(f"{k}" * int(order) for k, order in enumerate(self.args[1 : size + 1], start=1))
+        arguments = ", ".join(map(printer._print, self.args[size + 1 :]))
+        name = rf"\mathrm{{{str(self.args[0]).replace('_', '.')}}}_{{{orders}}}\left({arguments}\right)"
+        return rf"{{{name}}}^{{{exp}}}" if exp else name
+
+
+def smooth(name: str, a: Vector) -> sympy.Expr:
+    """An unknown smooth function of all entries of a."""
+    return Smooth(sympy.Symbol(name), *(sympy.Integer(0) for _ in a), *a)
+
+
+def any_roots(l: int) -> Roots:
+    """Roots that are unknown smooth functions of the layer's input, others for each neuron j."""
+    return lambda j, a: tuple(smooth(f"r{l}_{j + 1}_{k + 1}", a) for k in range(len(a)))
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """f(a) = m o (W a + b). weight (out, in); bias and masks (out,); masks are 1 for a layer without a ReLU."""
