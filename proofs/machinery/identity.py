@@ -7,10 +7,12 @@ what is equal here is equal wherever both sides are defined; maxima and cases ha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import sympy
-from sympy.polys.fields import sfield
+from sympy.polys.fields import FracField
+from sympy.polys.rings import PolyRing
 
 UNRESOLVED = (sympy.Max, sympy.Min, sympy.Abs, sympy.Piecewise, sympy.Heaviside, sympy.sign)
 Side = Any
@@ -34,14 +36,45 @@ def shape(side: Side) -> Any:
 
 
 def identical(left: sympy.Expr, right: sympy.Expr) -> bool:
-    """Whether two expressions are one rational function. Raises ValueError for maxima and cases."""
+    """Whether two expressions are one rational function. Raises ValueError for maxima and cases, and
+    ZeroDivisionError for what is divided by a denominator that is 0 everywhere."""
     for side in (left, right):
         if side.has(*UNRESOLVED):
             raise ValueError(f"{side} holds a maximum or cases; resolve them first, by a pattern")
-        if side.has(sympy.nan, sympy.zoo, sympy.oo):
-            raise ValueError(f"{side} is no number")
-    _, (one, other) = sfield([left, right])
+        if side.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Float):
+            raise ValueError(f"{side} is no exact number")
+    generators = sorted(_generators(left) | _generators(right), key=sympy.default_sort_key)
+    divides = any(_divides(side) for side in (left, right))
+    numbers = (FracField if divides else PolyRing)([f"g{k}" for k in range(len(generators))] or ["g"], sympy.QQ)
+    known = dict(zip(generators, numbers.gens, strict=False))
+    one, other = (_element(side, known, numbers) for side in (left, right))
     return bool(one == other)
+
+
+def _generators(expression: sympy.Expr) -> set[sympy.Expr]:
+    """What is neither a sum, nor a product, nor an integer power, nor rational."""
+    if expression.is_Add or expression.is_Mul:
+        return set().union(*map(_generators, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer:
+        return _generators(expression.base)
+    return set() if expression.is_Rational else {expression}
+
+
+def _divides(expression: sympy.Expr) -> bool:
+    return any(power.exp.is_Integer and power.exp < 0 for power in expression.atoms(sympy.Pow))
+
+
+def _element(expression: sympy.Expr, known: dict[sympy.Expr, Any], numbers: Any) -> Any:
+    """The expression as an element of a ring or field; every division is by what is not 0."""
+    if expression in known:
+        return known[expression]
+    if expression.is_Add:
+        return sum((_element(part, known, numbers) for part in expression.args), numbers.zero)
+    if expression.is_Mul:
+        return prod((_element(part, known, numbers) for part in expression.args), start=numbers.one)
+    if expression.is_Pow:
+        return _element(expression.base, known, numbers) ** int(expression.exp)
+    return numbers(sympy.QQ(int(expression.p), int(expression.q)))
 
 
 def differing(left: Side, right: Side) -> int | None:

@@ -34,6 +34,8 @@ def derivation(verdict: str = "true") -> Derivation:
         ([], []),
         (sympy.Max(X, 0), sympy.Max(X, 0)),
         (sympy.nan, sympy.nan),
+        (sympy.Float(0.5), sympy.Float(0.5)),
+        (1 / (X * (X + 1) - X**2 - X), 1 / (X * (X + 1) - X**2 - X)),
     ],
 )
 def test_what_is_no_identity_is_refused(left, right):
@@ -48,6 +50,8 @@ def test_what_is_no_identity_is_refused(left, right):
         (1 / X + 1 / Y, (X + Y) / (X * Y)),
         ([sympy.exp(X) * Y], [Y * sympy.exp(X)]),
         (sympy.Matrix([[X], [Y]]), sympy.Matrix([[X], [Y]])),
+        (sympy.Rational(1, 2) / (1 / X + 1 / Y) ** 2, X**2 * Y**2 / (2 * (X + Y) ** 2)),
+        (sympy.Integer(2), sympy.Rational(4, 2)),
     ],
 )
 def test_identities_are_accepted(left, right):
