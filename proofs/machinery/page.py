@@ -32,7 +32,7 @@ def markdown(statements: Iterable[Statement]) -> str:
     lines = [HEAD, "| statement | | as printed | why |", "| --- | --- | --- | --- |", *rows, ""]
     for s in known:
         if s.verdict != TRUE:
-            lines += [f"## {s.id}: {s.title}", "", f"{s.place}. Printed: {_code(s.printed)}", "", _upper(s.reason)]
+            lines += [f"## {s.id}: {s.title}", "", f"{s.place}. Printed: {_code(s.printed)}", "", f"{s.reason}."]
             lines += ["", f"**Corrected:** {s.corrected}"] if s.verdict == CORRECTED else []
             lines += ["", f"Scope: {s.scope}", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -89,7 +89,3 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", r"\|")
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
