@@ -33,7 +33,7 @@ def _c1(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]
         neuron = index(evidence["neuron"], size, "neuron", ALL)
         p = point(evidence["point"], len(home.a), "point")
         for row in _rows(half_spaces, neuron):
-            if sum((x * y for x, y in zip(row, p, strict=False)), row[-1]) <= 0:
+            if sum((x * y for x, y in zip(row[:-1], p, strict=True)), row[-1]) <= 0:
                 raise Refused("the relevance need not have one gradient up to the point")
         cell = cell_at(home.function, p)
         if cell.gradient == gradient or not all(cell.heights(p).values()):
