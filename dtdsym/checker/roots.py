@@ -48,6 +48,8 @@ def _nearest_root(line: dict[str, Any], view: View) -> str:
     parts = [*["root", "path"] * (verdict == "proved"), *["cells"] * (within == "region"), "bounds"]
     keys(evidence, *parts, maybe=("input_cones",))
     gradient = home.gradient(evidence.get("input_cones"))
+    if within == "cell" and not all(home.cell(plain=True).heights(home.a).values()):
+        raise Refused("the layer's input lies on a hinge, so in no open cell")
     form = _form_of_function(home, gradient) if line["neuron"] is None else _form_of_neuron(view, line, home)
     cells = _all_cells(home, evidence) if within == "region" else [home.cell(plain=True)]
     root = None

@@ -1,4 +1,5 @@
-"""Deep Taylor Decomposition with the roots that it asks for: full backward, each root the nearest admissible exact one.
+"""Deep Taylor Decomposition with roots in the network's linear region: full backward, each root the nearest admissible
+exact one (dtdsym.relevance.nearest_root says in which sense).
 
 As the paper's Algorithm 1 has it, roots are constants. Then Proposition 2 holds: whatever the roots of the layers above
 are, R = sum_j (dF_2/da_{2,j}) grad a_{2,j} o (x - root_j), so that the first layer's roots alone decide. Neurons that
@@ -31,7 +32,8 @@ FoundRoot = NearestRoot | NoAdmissibleRoot
 @dataclass(frozen=True, eq=False)
 class NearestExplanation:
     """relevance (in,) of one input's coordinates. roots: neuron j of the first layer -> its root, for all that the
-    output depends on. lost: what the neurons without an admissible root would have passed down, which no input gets."""
+    output depends on and that are not 0 themselves. lost: what the neurons without such a root would have passed down,
+    which no input gets."""
 
     relevance: tuple[Fraction, ...]
     roots: Mapping[int, FoundRoot]
@@ -57,8 +59,7 @@ def explain_by_nearest_roots(
 
     norm, domain, budget: as for `nearest_root`; the budget is each root's own. Raises UnsupportedLayer for networks
     that are not plain, OnHinge, BudgetSpent, InputError, ShapeMismatch, NotExact."""
-    asked = Nearest.parse(":".join(filter(None, ("nearest", norm, domain))))
-    one = network.logit(logit)
+    asked, one = Nearest(norm, domain), network.logit(logit)
     function, point = slice_at(network, x, logit=logit)
     home = Component(function, point, budget or Budget())
     return explanation_in(home, one, lambda j: root_of_neuron(home, one, 1, j, asked))

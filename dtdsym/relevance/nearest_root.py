@@ -1,5 +1,9 @@
 """The nearest admissible exact root: the one that Deep Taylor Decomposition should have taken.
 
+Admissible: in the closure of the network's linear region around the layer's input, N_{F_l}(a_l), where the whole
+function above is one expansion. (`recursion(...).admissible` asks for less: Definition 3 wants neuron j's root in the
+region of R^{l+1}_j o f_l, which can be larger, since Proposition 1 does not hold as printed.)
+
 In the closure of each cell it is a linear program (L1, L-infinity) or a projection (L2), solved exactly; the nearest of
 all cells is the answer, and every other cell has multipliers by which it holds none that is nearer. Cells that one
 of their walls alone keeps farther away need no program.
@@ -22,7 +26,13 @@ from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Cell, Pattern
 from dtdsym.geometry.search import Crossing
 from dtdsym.network.network import Network
-from dtdsym.relevance.root_search import NoAdmissibleRoot, RootQuestion, root_question
+from dtdsym.relevance.root_search import NoAdmissibleRoot, RootQuestion, check_domain, root_question
+
+
+def check_norm(norm: str) -> None:
+    """Raises InputError for an unknown norm."""
+    if norm not in NORMS:
+        raise InputError(f"norm {norm!r}: expected {', '.join(NORMS[:-1])} or {NORMS[-1]}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,10 @@ class Nearest:
     def label(self) -> str:
         """As it is written."""
         return ":".join((self.name, *self.parameters))
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm)
+        check_domain(self.domain)
 
     @staticmethod
     def parse(text: str) -> Nearest:
@@ -99,8 +113,7 @@ def nearest_root(
     """The admissible root of F_l, or of neuron j of layer l, nearest to a_l; or the proof that there is none.
 
     norm: "l1", "l2" or "linf". Other arguments and errors as for `exact_root`."""
-    if norm not in NORMS:
-        raise InputError(f"norm {norm!r}: expected {', '.join(NORMS[:-1])} or {NORMS[-1]}")
+    check_norm(norm)
     asked = root_question(
         network, x, logit=logit, layer=layer, neuron=neuron, domain=domain, within=within, budget=budget
     )

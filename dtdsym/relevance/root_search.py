@@ -17,7 +17,7 @@ import numpy as np
 from dtdsym.arithmetic.closed import Feasible, Infeasible, feasible
 from dtdsym.arithmetic.rational import fraction, fractions
 from dtdsym.arithmetic.whole import whole_number
-from dtdsym.errors import InputError
+from dtdsym.errors import InputError, OnHinge
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Cell, Pattern
 from dtdsym.geometry.component import Component
@@ -97,14 +97,21 @@ def root_question(
     budget: Budget | None,
 ) -> RootQuestion:
     """What `exact_root` and `nearest_root` are asked. Raises as they do."""
-    if domain not in DOMAINS:
-        raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
+    check_domain(domain)
     if within not in WITHIN:
         raise InputError(f"within {within!r}: expected {' or '.join(WITHIN)}")
     function, a = slice_at(network, x, logit=logit, layer=layer)
     home, one = Component(function, a, budget or Budget()), network.logit(logit)
+    if within == "cell" and home.x_on_hinge:
+        raise OnHinge(f"the input of layer {layer} lies on a hinge, so in no open cell; ask within the region")
     row = None if neuron is None else neuron_of(network, one, layer, neuron, logit)
     return RootQuestion(home, relevance_form(home, one, layer, row), domain, within)
+
+
+def check_domain(domain: str | None) -> None:
+    """Raises InputError for an unknown domain."""
+    if domain not in DOMAINS:
+        raise InputError(f"domain {domain!r}: expected nonnegative, or None for no bounds")
 
 
 def neuron_of(network: Network, one: Network, layer: int, neuron: int, logit: int) -> int:

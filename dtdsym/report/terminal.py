@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.decide import CLAIMS
-from dtdsym.geometry.placement import VALID, VIOLATIONS
+from dtdsym.geometry.placement import VALID
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.labels import over_lines
 from dtdsym.survey.findings import Findings, RootRow
@@ -33,7 +33,7 @@ MEANINGS = {
 }
 OF_NEAREST = {
     "degenerate": "the input lies on the neuron's hinge: its relevance is zero already",
-    "no_root": "no point of the closed linear region lies on the neuron's hinge",
+    "no_root": "no point of the closed linear region (that the domain allows) lies on the neuron's hinge",
 }
 SHORT = {
     "degenerate": "is input",
@@ -85,11 +85,13 @@ def _findings(found: Findings) -> Iterator[RenderableType]:
 def _opening(found: Findings) -> str:
     total = sum(row.tally.total for row in found.rows)
     if isinstance(found.settings.root, Nearest):
-        have = total - sum(row.tally.places["no_root"] + row.tally.places["undecided"] for row in found.rows)
+        missing = ("no_root", "undecided", "degenerate")
+        have = total - sum(row.tally.places[name] for row in found.rows for name in missing)
+        bound = " without negative coordinates" if found.settings.root.domain else ""
         return (
-            f"For {have:,} of {total:,} neurons there is an admissible exact root: a point of the closed linear "
-            "region, where the expansion is valid with the gradient from the input's side, on the neuron's hinge. "
-            "These are the nearest ones."
+            f"For {have:,} of {total:,} neurons there is an admissible exact root{bound}: a point of the network's "
+            "closed linear region around the layer's input, where the expansion is valid with the gradient from the "
+            "input's side, on the neuron's hinge. These are the nearest ones."
         )
     good = sum(row.tally.places[name] for row in found.rows for name in VALID)
     return (
@@ -100,8 +102,7 @@ def _opening(found: Findings) -> str:
 
 
 def _badness(row: RootRow) -> float:
-    bad = sum(row.tally.places[name] for name in VIOLATIONS)
-    return bad / row.tally.total if row.tally.total else 0.0
+    return row.violations / row.tally.total if row.tally.total else 0.0
 
 
 def _finding(row: RootRow) -> Text:
@@ -121,7 +122,9 @@ def _sentences(row: RootRow) -> Iterator[str]:
     if places["boundary"]:
         yield f"{_share(places['boundary'], tally.total)} lie on its edge."
     if places["no_root"]:
-        which = "no admissible exact root exists" if isinstance(row.rule, Nearest) else "the rule has no root at all"
+        which = "the rule has no root at all"
+        if isinstance(row.rule, Nearest):
+            which = f"no admissible exact root {'without negative coordinates ' * bool(row.rule.domain)}exists"
         yield f"For {_share(places['no_root'], tally.total)} neurons {which}."
     if places["degenerate"]:
         yield f"{_share(places['degenerate'], tally.total)} are the input itself."
@@ -215,14 +218,16 @@ def _apart(found: Findings) -> Iterator[Text]:
     for row in found.apart:
         tally = row.tally
         told = "no input could be compared"
-        if tally.count:
+        if tally.median is not None:
             told = (
                 f"over {tally.count:,} inputs its explanation differs from that of nearest admissible roots by "
                 f"{tally.median:.2f} (median) and up to {tally.maximum:.2f} (input {tally.input}), where 0 is the same "
                 "picture and 1 shares no pixel of the same sign"
             )
         if tally.losing:
-            told += f"; at {tally.losing:,} inputs a neuron that matters has no admissible root, so its share is lost"
+            told += (
+                f"; at {tally.losing:,} inputs a neuron that matters has no root in that region, so its share is lost"
+            )
         if tally.open:
             told += f"; {tally.open:,} inputs left open (budget, a network that is not plain, or no relevance at all)"
         yield Text(f"{row.rule.label}: ", style="bold").append(f"{told}.", style="not bold")

@@ -17,7 +17,7 @@ BINS = 1000
 
 @dataclass
 class Apart:
-    """Counts of inputs by how far apart the explanations are, from 0 to 1 in bins of 1/1000.
+    """Counts of inputs by how far apart the explanations are, from 0 to 1, to the nearest 1/1000.
 
     open: inputs that lack one of them: a budget ran out, the network is not plain, or it is zero everywhere. losing:
     those where a neuron that matters has no admissible root. maximum, input: where they are farthest apart."""
@@ -34,18 +34,18 @@ class Apart:
         return sum(self.bins.values())
 
     @property
-    def median(self) -> float:
-        """To half a bin; 0.0 where nothing was compared."""
+    def median(self) -> float | None:
+        """To 1/2000; None where nothing was compared."""
         seen = 0
         for key in sorted(self.bins):
             seen += self.bins[key]
             if 2 * seen >= self.count:
-                return (key + 0.5) / BINS
-        return 0.0
+                return min(key / BINS, self.maximum)
+        return None
 
     def record(self, distance: float, number: int) -> None:
         """Count one input."""
-        key = min(int(distance * BINS), BINS - 1)
+        key = round(distance * BINS)
         self.bins[key] = self.bins.get(key, 0) + 1
         if self.input is None or distance > self.maximum:
             self.maximum, self.input = distance, number

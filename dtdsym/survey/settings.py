@@ -150,6 +150,8 @@ class Settings:
                 check_kind(network, layer, rule, kind)
         for claim in claims:
             check_claim(claim)
+            if claim in PROVED_BY and isinstance(wanted_root, Nearest):
+                raise InputError(f"claim {claim} speaks of the rules' own roots; ask it without --root {root}")
         own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from certified import nearest_lines, refusals, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -60,3 +61,18 @@ def test_another_norm_needs_another_bound():
     line = json.loads(lines[2])
     mutants = [json.dumps({**line, "norm": norm}) for norm in ("l1", "linf")]
     assert [said([*lines[:2], mutant])[-1][1] for mutant in mutants] == [False, False]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_open_cell_holds_an_input_on_a_hinge_that_cancels(sign):
+    """[x1] + [x2] - [x2] at x2 = 0: the cell on one side has a root of the last neuron, that on the other has none."""
+    rows = [[1, 0], [0, 1], [0, 1], [0, sign]]
+    network = sequential((rows, [0, 0, 0, 1]), ([[1, 1, -1, 0]], [0]), final_relu=False)
+    with pytest.raises(OnHinge, match="so in no open cell"):
+        nearest_lines(network, (3, 0), 3, within="cell")
+    found = json.loads(nearest_lines(network, (3, 0.5), 3, within="cell")[2])
+    lines = nearest_lines(network, (3, 0), 3)
+    inside = json.loads(lines[2])
+    forged = {**inside, "within": "cell", "verdict": found["verdict"], "evidence": found["evidence"]}
+    told = refusals([*lines[:2], json.dumps(forged) + "\n"])
+    assert any("lies on a hinge, so in no open cell" in words for words in map(str, told))

@@ -95,9 +95,9 @@ def test_pictures_apart():
 
 def test_other_networks_are_refused():
     pool = dtdsym.from_module(*pooled())
-    with pytest.raises(UnsupportedLayer, match="Definition 3 is for plain networks"):
+    with pytest.raises(UnsupportedLayer, match="node 1 '0', MaxPool of node 0: this is for plain networks"):
         explain_by_nearest_roots(pool, (1, 2, 3, 4))
-    with pytest.raises(InputError, match="expected nearest, nearest:l1"):
+    with pytest.raises(InputError, match="norm 'l3': expected l1"):
         explain_by_nearest_roots(sequential(([[1]], [0])), (1,), norm="l3")
 
 
@@ -105,3 +105,11 @@ def pooled():
     import torch
 
     return torch.nn.Sequential(torch.nn.MaxPool1d(2), torch.nn.Linear(2, 1)), torch.zeros(1, 4)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [({"norm": "l2:nonnegative"}, "norm"), ({"norm": ""}, "norm"), ({"domain": 5}, "domain 5")]
+)
+def test_arguments_are_refused_by_their_own_names(more, words):
+    with pytest.raises(InputError, match=words):
+        explain_by_nearest_roots(sequential(([[1, 1]], [1])), (1, 1), **more)

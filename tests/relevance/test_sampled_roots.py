@@ -86,5 +86,37 @@ def test_what_is_unknown_is_refused(asked, message):
 
 
 def test_other_shapes_are_refused():
-    with pytest.raises(ShapeMismatch, match=r"x is torch.int64 of shape \(1, 2\); expected floats \(batch, 2\)"):
+    with pytest.raises(ShapeMismatch, match=r"x is torch.int64 of shape \(1, 2\); expected a tensor of floats"):
         dtdsym.sample_region(strip(), torch.ones(1, 2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e7])
+def test_neither_small_gradients_nor_large_inputs_let_samples_out(method, scale):
+    """[x1] + [x2]: the region of a point inside is the positive quadrant, whatever the units."""
+    network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[scale, scale]], [0]))
+    x = torch.tensor([[scale, 2 * scale]], dtype=torch.float64)
+    found = dtdsym.sample_region(network, x, method=method, count=30)
+    assert (found.points >= -1e-12 * scale).all()
+    if method == "interpolation":
+        assert found.points.min() < 1e-3 * scale
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_input_gives_no_sample(method):
+    found = dtdsym.sample_region(strip(), torch.zeros(0, 2), method=method, count=7)
+    assert found.points.shape == (0, 10 if method == "metropolis" else 7, 2)
+
+
+@pytest.mark.parametrize(
+    ("x", "more", "error", "words"),
+    [
+        ([[1.0, 2.0]], {}, ShapeMismatch, "x is list; expected a tensor of floats"),
+        (torch.tensor([[float("nan"), 1.0]]), {}, InputError, "not finite"),
+        (torch.tensor([[-1.0, 1.0]]), {"domain": "nonnegative"}, InputError, "has a negative coordinate itself"),
+        (torch.tensor([[1.0, 1.0]]), {"count": 7.5}, InputError, "count 7.5: give a whole number"),
+    ],
+)
+def test_inputs_that_cannot_be_sampled_are_refused(x, more, error, words):
+    with pytest.raises(error, match=words):
+        dtdsym.sample_region(strip(), x, **more)

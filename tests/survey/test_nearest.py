@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from networks import sequential
 import dtdsym
 from dtdsym.errors import InputError
 from dtdsym.relevance.nearest_explanation import apart, explain_by_nearest_roots
+from dtdsym.report.terminal import to_html
 from dtdsym.survey.apart import Apart
 
 PAPER = Path(__file__).parents[2] / "examples" / "paper_mlp.pt"
@@ -116,3 +118,50 @@ def test_tallies_add_up_in_any_order():
     swapped.merge(one)
     assert both == swapped
     assert (both.count, both.open, both.losing, both.maximum, both.input) == (4, 2, 1, 0.9, 1)
+
+
+def test_the_median_is_never_above_the_maximum_and_none_of_nothing():
+    tally = Apart()
+    assert tally.median is None
+    for number in range(3):
+        tally.record(0.0, number)
+    assert (tally.median, tally.maximum) == (0.0, 0.0)
+    tally.record(0.50049, 4)
+    for number in range(5, 9):
+        tally.record(0.50049, number)
+    assert tally.median == pytest.approx(0.5)
+    assert tally.median <= tally.maximum
+
+
+def told(network, x, **asked):
+    report = dtdsym.audit(network, [x], root=asked.pop("root", "nearest"), logit=0, **asked)
+    return " ".join(re.sub("<[^>]*>", "", to_html(report)).split()), report
+
+
+def test_a_bounded_question_is_not_answered_for_all_points():
+    """[x + 1]: its root is -1, which is negative."""
+    said, _ = told(sequential(([[1]], [1])), [2], root="nearest:l2:nonnegative", domain="real")
+    assert "For 0 of 1 neurons there is an admissible exact root without negative coordinates" in said
+    assert "no admissible exact root without negative coordinates exists" in said
+    assert "(that the domain allows)" in said
+
+
+def test_an_input_on_the_hinge_is_no_admissible_root():
+    said, report = told(sequential(([[1, -1]], [0]), final_relu=False), [2, 2], min_logit=-1)
+    assert "For 0 of 1 neurons there is an admissible exact root" in said
+    assert report.rows[0].tally.places["degenerate"] == 1
+
+
+def test_nearest_roots_on_the_edge_are_no_violation(network):
+    """[x1] + [x2] + 1 and its neurons' hinges, which bound the region."""
+    plain = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [1]))
+    _, report = told(plain, [1, 2])
+    assert report.rows[0].tally.places["boundary"] == 2
+    assert not report.violated
+    assert told(sequential(([[1], [1]], [0, 1]), ([[1, 1]], [0])), [2])[1].violated  # the second neuron has none
+
+
+@pytest.mark.parametrize("claim", ["c5", "c6"])
+def test_claims_about_rules_roots_are_refused_beside_nearest_ones(network, inputs, claim):
+    with pytest.raises(InputError, match=f"claim {claim} speaks of the rules' own roots"):
+        asked(network, inputs, claims=[claim])
