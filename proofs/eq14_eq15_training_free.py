@@ -35,8 +35,8 @@ SHAPES = ((2, 3), (3, 2))
     verdict="refuted",
     reason="c is not even locally constant under z+: for w = (1, 1), b = -1 it is 1/2 at a = (1, 1), 2/3 at (2, 1). "
     "One neuron's z+ has a locally constant c iff b = 0 and no w_i < 0; LRP-0 has c = grad F, of any sign",
-    scope="z+ on one active neuron: every sign pattern with 2 inputs, all w, b, a; LRP-0: the induction of rule_lrp0; "
-    "the base R^{n+1} = a o e_xi has zeros in c for the other outputs",
+    scope="z+ on one active neuron with a weight > 0: every sign pattern with 2 inputs, all w, b, a; LRP-0: the "
+    "induction of rule_lrp0; the base R^{n+1} = a o e_xi has zeros in c for the other outputs",
 )
 def assumption1(proof: Derivation) -> None:
     proof.say("(c in R^+ should read c in R_{>0}^{d_{l+1}}.) z+ on one active neuron h = w.a + b, with R = h:")
@@ -63,13 +63,17 @@ def assumption1(proof: Derivation) -> None:
             [(n * along - u * (dot(lower, a) + b)) / along**2 for u, n in zip(upper, lower, strict=True)],
         )
     proof.say("If they vanish: w_k^- = 0 for each k with w_k^+ = 0, that is no weight is negative; and then b = 0.")
-    low, high, at, bias = z3.Reals("w1 w2 a b")
+    negative, positive, along, bias = z3.Reals("w_k w_i along b")
     proof.valid(
-        "w1 < 0 < w2: the derivative by a_1, w1 (w2 a)/(w2 a)^2, is not 0",
-        low * (high * at) != 0,
-        given=[low < 0, high > 0, at > 0],
+        "w_k < 0: the derivative by a_k, w_k/(w^+.a), is not 0",
+        negative / along != 0,
+        given=[negative < 0, along > 0],
     )
-    proof.valid("w >= 0: by a_k it is -w_k b/(w.a)^2, so b = 0", bias == 0, given=[high > 0, -high * bias == 0])
+    proof.valid(
+        "no w_k < 0: the derivative by a_i, -w_i b/(w.a)^2, is 0 for w_i > 0 only if b = 0",
+        bias == 0,
+        given=[positive > 0, along > 0, -positive * bias / (along * along) == 0],
+    )
     u = vector("u", 2)
     proof.equal("conversely b = 0 and w >= 0: c = w, constant", scaled(dot(u, a) / dot(u, a), u), u)
     proof.say("LRP-0 passes a o grad F_l (rule_lrp0): c = grad F_l is constant on a region, but not positive.")
