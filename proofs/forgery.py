@@ -17,7 +17,7 @@ from machinery.forged_cases import Case, cases, reach
 from machinery.forging import affine, taylor_step, unit
 from machinery.regions import OnCell, column, gradient, network, only
 
-SHAPES = ((3, 2, 1), (2, 3, 1), (2, 3, 2, 1), (3, 2, 2, 1))
+SHAPES = ((2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1))
 PLACE = "Section 4, claim C3: `the Deep Taylor Decomposition can be used to create any arbitrary explanation`"
 SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
 COUNT = 40
@@ -36,7 +36,7 @@ ONES = (Fraction(1), Fraction(1))
     "J_1 != 0}. If J_l != 0 for l = 2..n, admissible roots reach exactly {r : supp r in I}, otherwise {0}",
     scope="the limits for all networks (unknown relevance functions; widths 2, 3 and 3, 2); the construction for all "
     "real "
-    "weights of widths (3, 2, 1), (2, 3, 1), (2, 3, 2, 1), (3, 2, 2, 1) in every pattern with J_l != 0; 40 random "
+    "weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern with J_l != 0; 40 random "
     "exact "
     "networks of 2 to 4 layers",
 )
@@ -61,7 +61,11 @@ def _limits(proof: Derivation) -> None:
         above = Matrix([Function(f"R{j + 1}")(*y) for j in range(widths[1])])
         roots = [column(f"r{j + 1}_", widths[0]) for j in range(widths[1])]
         found = taylor_step(above, y, layer, a, roots)
-        proof.equal("then entry 1 of R^l is 0, for all roots with the same masks", found[0], sympy.Integer(0))
+        proof.equal(
+            "then entry 1 of the gradient is 0 at a_l, so at an admissible root, and entry 1 of R^l with it",
+            found[0],
+            sympy.Integer(0),
+        )
         off = dict.fromkeys(f.masks[0], 0)
         found = taylor_step(above, y, f.through(a)[1][1].subs(off), a, roots)
         proof.equal("and with J_l = 0 all of R^l is 0, near a_l too", found, sympy.zeros(widths[0], 1))
@@ -197,7 +201,7 @@ def _on_networks(proof: Derivation) -> None:
             unlike=tuple(r + 1 for r in case.target),
         )
     limited = {name: case for name, case in random.items() if case.beyond is not None}
-    for name in proof.each("of these networks, one with limits", limited):
+    for name in proof.each("network among them with limits", limited):
         case = limited[name]
         proof.found(
             "what is beyond them is refused",

@@ -31,6 +31,11 @@ class Case(NamedTuple):
         return found
 
     @property
+    def columns(self) -> list[list[int]]:
+        """For each layer the inputs on which its active neurons depend."""
+        return [_columns(layer, a) for layer, a in zip(self.layers, self.activations, strict=False)]
+
+    @property
     def non_positive(self) -> bool:
         """Whether all biases are <= 0."""
         return all(max(bias) <= 0 for _, bias in self.layers)
@@ -50,6 +55,11 @@ def preactivations(layer: tuple, a: Point) -> list[Fraction]:
     return [sum((Fraction(w) * p for w, p in zip(row, a, strict=True)), Fraction(bias)) for row, bias in rows]
 
 
+def _columns(layer: tuple, a: Point) -> list[int]:
+    active = [row for row, z in zip(layer[0], preactivations(layer, a), strict=True) if z > 0]
+    return [i for i in range(len(a)) if any(row[i] for row in active)]
+
+
 def cases(count: int, seed: int = 6) -> dict[str, Case]:
     """So many, by name. Some have limits: inputs that reach no active neuron, layers that pass on nothing."""
     random, found = Random(seed), {}
@@ -63,11 +73,8 @@ def cases(count: int, seed: int = 6) -> dict[str, Case]:
         z = [preactivations(layer, a) for layer, a in zip(layers, case.activations, strict=False)]
         if z[-1][0] <= 0 or not all(map(all, z)):
             continue
-        active = [
-            [row for row, value in zip(w, own, strict=True) if value > 0] for (w, _), own in zip(layers, z, strict=True)
-        ]
-        passes = all(any(map(any, rows)) for rows in active[1:])
-        on = [passes and any(row[i] for row in active[0]) for i in range(len(x))]
+        first, *upper = case.columns
+        on = [all(upper) and i in first for i in range(len(x))]
         target = tuple(r if reaches else Fraction(0) for r, reaches in zip(target, on, strict=True))
         beyond = None if all(on) else tuple(r + 1 for r in target)
         found[f"number {len(found) + 1}, widths {tuple(widths)}"] = case._replace(target=target, beyond=beyond)
