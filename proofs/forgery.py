@@ -18,7 +18,6 @@ from machinery.forging import affine, taylor_step, unit
 from machinery.regions import OnCell, column, gradient, network, only
 
 SHAPES = ((2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1))
-PLACE = "Section 4, claim C3: `the Deep Taylor Decomposition can be used to create any arbitrary explanation`"
 SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
 COUNT = 40
 ONES = (Fraction(1), Fraction(1))
@@ -27,8 +26,10 @@ ONES = (Fraction(1), Fraction(1))
 @statement(
     "forgery",
     "which explanations can be forged",
-    place=PLACE,
-    printed="If the root points depend on the layers' input, DTD can be used to create any arbitrary explanation r",
+    place="Section 1, claim C3, and Section 4.3",
+    printed="DTD is underconstrained: if the root points depend on the layers' input, then it can be used to create "
+    "any "
+    "arbitrary explanation (C3); any explanation could be justified (4.3)",
     verdict="corrected",
     reason="r_i = 0 wherever input i reaches no active neuron, and r = 0 if a layer passes on nothing; all others are "
     "reached",

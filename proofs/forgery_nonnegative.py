@@ -17,7 +17,8 @@ COUNT = 40
     "forgery_nonnegative",
     "forged roots that a ReLU could have put out",
     place="not in the paper; Section 3.4 asks for roots in the input domain",
-    printed="Where all biases are <= 0, every relevance that can be forged is forged with hidden roots >= 0",
+    printed="Where all biases are <= 0 and the logit is positive, every relevance that can be forged is forged with "
+    "hidden roots >= 0",
     verdict="true",
     reason="with L_l < 0 and G_l > 0 a root moves upwards, and some weight of the logit is positive",
     scope="all real numbers, by Z3, for logits of 1 to 3 inputs; the random exact networks, those with biases <= 0",
