@@ -119,7 +119,8 @@ def _hinges(proof: Derivation) -> None:
 def _cells_are_convex(proof: Derivation) -> None:
     proof.say(
         "No arrow of `same cell => the segment stays in N_f(x) => in N_f(x) => equal gradients` reverses: by the rows "
-        "above. All hold. First: let x and x~ lie in one cell, where no pre-activation has another sign, nor is 0."
+        "above. All hold. First: let x and x~ lie in one cell, where no pre-activation has another sign, nor is 0 "
+        "(but on all of it)."
     )
     t = sympy.Symbol("t")
     for widths in proof.each("network of widths", SHAPES):
@@ -139,6 +140,11 @@ def _cells_are_convex(proof: Derivation) -> None:
             sign * ((1 - s) * p + s * q) > 0,
             given=[sign * p > 0, sign * q > 0, s >= 0, s <= 1],
         )
+    proof.valid(
+        "and a neuron that is 0 on the whole cell, whose mask counts as 0, is 0 in between too",
+        (1 - s) * p + s * q == 0,
+        given=[p == 0, q == 0],
+    )
 
 
 def _cells_lie_in_regions(proof: Derivation) -> None:

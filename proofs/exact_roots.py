@@ -31,7 +31,7 @@ SHIFTED = sequential(([[1, 0], [0, 1]], [1, 0]), ([[1, 1]], [0]))
     "admissible exact root, and multipliers for each cell of the complete list of cells prove it",
     verdict="true",
     reason="a zero inside would be a minimum of an affine function; beyond that it is a linear program for each cell",
-    scope="the first for all networks, by Z3 in 1 to 3 dimensions; duality for all cells with 3 walls in 2 dimensions "
+    scope="the first for all affine pieces of 1 to 3 inputs, by Z3; duality for all cells with 3 walls in 2 dimensions "
     "and "
     "with 2 in 3; exact networks of each kind",
 )

@@ -10,15 +10,14 @@ import sympy
 import z3
 from sympy import Function, Matrix
 
-from dtdsym import affine_root, forge, recursion
+from dtdsym import affine_root, recursion
 from dtdsym.network.network import sequential
 from machinery import Derivation, main, statement
-from machinery.forged_cases import Case, cases, reach
+from machinery.forged_cases import cases, reach
 from machinery.forging import affine, taylor_step, unit
 from machinery.regions import OnCell, column, gradient, network, only
 
 SHAPES = ((2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1))
-PLACE = "Section 4, claim C3: `the Deep Taylor Decomposition can be used to create any arbitrary explanation`"
 SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
 COUNT = 40
 ONES = (Fraction(1), Fraction(1))
@@ -27,14 +26,17 @@ ONES = (Fraction(1), Fraction(1))
 @statement(
     "forgery",
     "which explanations can be forged",
-    place=PLACE,
-    printed="If the root points depend on the layers' input, DTD can be used to create any arbitrary explanation r",
+    place="Section 1, claim C3, and Section 4.3",
+    printed="DTD is underconstrained: if the root points depend on the layers' input, then it can be used to create "
+    "any "
+    "arbitrary explanation (C3); any explanation could be justified (4.3)",
     verdict="corrected",
     reason="r_i = 0 wherever input i reaches no active neuron, and r = 0 if a layer passes on nothing; all others are "
     "reached",
     corrected="Let n >= 2, x off hinges, f_xi(x) > 0 if the last layer has a ReLU, J_l = D_l W_l, I = {i : column i of "
     "J_1 != 0}. If J_l != 0 for l = 2..n, admissible roots reach exactly {r : supp r in I}, otherwise {0}",
-    scope="the limits for all networks (unknown relevance functions; widths 2, 3 and 3, 2); the construction for all "
+    scope="the limits for any relevance function above (an unknown one), layers of widths 2, 3 and 3, 2; the "
+    "construction for all "
     "real "
     "weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern with J_l != 0; 40 random "
     "exact "
@@ -154,7 +156,8 @@ def _nearness(proof: Derivation) -> None:
     proof.say(
         "So every derivative of the recursion is taken where the masks are those of x: the roots lie in N_f by def1, "
         "in a "
-        "convex set on which all is affine (Theorem 1), and the gradients of R^{l+1}_j o f_l are those at a_l. L_l < "
+        "convex set on which all is affine (Theorem 1), and the gradients of R^{l+1}_j o f_l are those at a_l, for "
+        "every j (so Proposition 1 as printed admits them too). L_l < "
         "0 on "
         "U_l, so no root equals its input. r = 0: M = 0 and L_2 a negative constant, whose derivatives are 0:"
     )
@@ -190,6 +193,29 @@ def _on_networks(proof: Derivation) -> None:
         (Fraction(-5), Fraction(9)),
         unlike=Fraction(1, 4),
     )
+    plateau = sequential(([[2], [1]], [-1, -1]), ([[4, -8]], [-1]))
+    proof.found(
+        "[4 [2x-1] - 8 [x-1] - 1], x = 2, has gradient 0 there: nevertheless r = 7 is reached",
+        lambda r: reach(plateau, (2,), (r,)),
+        7,
+        (7,),
+        unlike=8,
+    )
+    negative = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, -2]], [-1]), final_relu=False)
+    proof.found(
+        "[x1] - 2 [x2] - 1 without a final ReLU, x = (1, 1), f(x) = -2: r = (3, -4) is reached",
+        lambda r: reach(negative, ONES, r),
+        (3, -4),
+        (3, -4),
+        unlike=(3, 4),
+    )
+    proof.found(
+        "n = 1, [x1 + x2], x = (1, 1): r = (5, 0) is not, for x - (5, 0) is beyond the hinge",
+        lambda r: reach(sequential(([[1, 1]], [0])), ONES, r),
+        (5, 0),
+        None,
+        unlike=(1, 0),
+    )
     random = cases(COUNT)
     for name in proof.each("random network, input and relevance", random):
         case = random[name]
@@ -210,72 +236,6 @@ def _on_networks(proof: Derivation) -> None:
             None,
             unlike=case.target,
         )
-
-
-@statement(
-    "forgery_nonnegative",
-    "forged roots that a ReLU could have put out",
-    place="not in the paper; Section 3.4 asks for roots in the input domain",
-    printed="Where all biases are <= 0, every relevance that can be forged is forged with hidden roots >= 0",
-    verdict="true",
-    reason="with L_l < 0 and G_l > 0 a root moves upwards, and some weight of the logit is positive",
-    scope="all real numbers, by Z3, for logits of 1 to 3 inputs; the random exact networks, those with biases <= 0",
-)
-def forgery_nonnegative(proof: Derivation) -> None:
-    a, form, slope, bias = z3.Reals("a L G b")
-    proof.valid(
-        "coordinate k of the root is at least a_k, which is >= 0",
-        z3.And(a - form / slope > a, a - form / slope >= 0),
-        given=[a >= 0, form < 0, slope > 0],
-    )
-    proof.say(
-        "G_l = T W_l[q, k] > 0 for l < n: T takes the sign of the weight, and c_l keeps L_{l+1} negative. At the top:"
-    )
-    for size in proof.each("number of the logit's inputs", (1, 2, 3)):
-        w, inputs = z3.RealVector("w", size), z3.RealVector("a", size)
-        proof.valid(
-            "a weight is positive where the logit is, for inputs >= 0 and a bias <= 0",
-            z3.Or([weight > 0 for weight in w]),
-            given=[
-                *(one >= 0 for one in inputs),
-                bias <= 0,
-                z3.Sum([x * y for x, y in zip(w, inputs, strict=True)]) + bias > 0,
-            ],
-        )
-    proof.satisfiable(
-        "with a positive bias there need be none: G a + b > 0 with G < 0",
-        [slope < 0, a > 0, bias > 0, slope * a + bias > 0],
-        [slope, a, bias],
-    )
-    random = {name: case for name, case in cases(COUNT).items() if case.non_positive and any(case.target)}
-    for name in proof.each("random network with biases <= 0", random):
-        case = random[name]
-        proof.found(
-            "the relevance is reached with nonnegative=True",
-            lambda r, case=case: reach(case.network, case.x, r, nonnegative=True),
-            case.target,
-            case.target,
-            unlike=tuple(r + 1 for r in case.target),
-        )
-        proof.found(
-            "all hidden roots at x's activations have moved upwards (the planted opposite: mirrored at the activation)",
-            lambda sign, case=case: all(sign * step >= 0 for step in _steps(case)),
-            1,
-            True,
-            unlike=-1,
-        )
-
-
-def _steps(case: Case) -> list[Fraction]:
-    """root - a, all entries, for the hidden layers at x's activations."""
-    forged, found = forge(case.network, case.x, case.target, nonnegative=True), []
-    for root, a in zip(forged[1:], case.activations[1:], strict=False):
-        moved = [
-            sum((m * p for m, p in zip(row, a, strict=True)), c)
-            for row, c in zip(root.matrix, root.vector, strict=True)
-        ]
-        found += [p - q for p, q in zip(moved, a, strict=True)]
-    return found
 
 
 if __name__ == "__main__":

@@ -75,12 +75,30 @@ def regions_regular(proof: Derivation) -> None:
     deep = sequential(([[1], [-1]], [0, 0]), ([[1, 0], [0, -1]], [0, 0]), ([[1, 0]], [0]), final_relu=False)
     flat = sequential(([[1], [-1]], [0, 0]), ([[-1, -1], [0, -1]], [0, 0]), ([[1, 1]], [0]), final_relu=False)
     proof.found(
-        "[-[x] - [-x]] + [-[-x]] at 0, two layers undecided",
-        lambda f: state(f, (0,)) != "irregular",
+        "[-[x] - [-x]] + [-[-x]] at 0, two layers undecided: linear, by the closed list of its cones",
+        lambda f: state(f, (0,)),
         flat,
-        True,
+        "cones",
         unlike=deep,
     )
+    absolute = sequential(([[1], [-1]], [0, 0]), ([[1, 1]], [0]))
+    proof.found(
+        "[[x] + [-x]] at 0 bends: the certificate is two directions, with different gradients",
+        lambda f: _directions(f, (0,)),
+        absolute,
+        [((-1,), (-1,)), ((1,), (1,))],
+        unlike=sequential(([[1], [-1]], [0, 0]), ([[1, 0]], [0])),
+    )
+
+
+def _directions(network: Network, point: tuple[int, ...]) -> list[tuple]:
+    """Two directions, scaled to 1, and the gradients there."""
+    function, a = slice_at(network, point, logit=0, layer=1)
+    meter = Budget().start()
+    found = regularity(function, a, meter)
+    assert not isinstance(found, Regular)
+    pairs = zip(found.directions(meter), found.gradients, strict=True)
+    return sorted((tuple(entry / max(map(abs, direction)) for entry in direction), slope) for direction, slope in pairs)
 
 
 @statement(

@@ -97,9 +97,9 @@ def _folding(proof: Derivation, tent: dict) -> None:
         "which are different, so the halves are two regions", 2 / (high - low) != -2 / (high - low), given=[low < high]
     )
     proof.say(
-        "Between pieces [a, b] and [b, c] f_n turns at b, so it has one value there, and T o f_n goes to 0 before b "
+        "So f_{n+1} goes from 0 to 1 and from 1 to 0 on either half, in turn: at a, b it is 0, and before b it falls "
         "and "
-        "from 0 after it (f_n(b) is 0 or 1, and T(0) = T(1) = 0): it turns there too. So there are 2^(n+1) pieces."
+        "after b it rises, with the same two slopes, as all pieces have one length. So there are 2^(n+1) pieces."
     )
 
 
