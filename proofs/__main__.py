@@ -64,7 +64,7 @@ def _all(known: dict[str, Statement], jobs: int, page: Path) -> int:
     start = time.perf_counter()
     with ProcessPoolExecutor(jobs) as pool:
         for one, error in zip(known.values(), pool.map(_decided, known), strict=True):
-            print(f"{one.id:18} {'FAILED' if error else one.verdict:10} {error or one.reason}", flush=True)
+            print(f"{one.id:24} {'FAILED' if error else one.verdict:10} {error or one.reason}", flush=True)
             failed += bool(error)
     counts = [f"{sum(one.verdict == verdict for one in known.values())} {verdict}" for verdict in VERDICTS]
     print(f"{len(known)} statements: {', '.join(counts)}; {failed} failed; {time.perf_counter() - start:.0f} s")

@@ -66,8 +66,8 @@ def same_square(l: int, width: int) -> Roots:
     corrected="it computes Definition 3 for one root per layer if the roots of the layers 2 to n are locally affine; "
     "else "
     "the graph of a~_l.grad has to be kept (create_graph), the root chosen inside the loop over j, a_xi e_xi returned",
-    scope="all weights, biases, patterns and affine roots, three shapes, n = 2, 3; the counterexample is a chain of "
-    "two",
+    scope="all weights, biases, patterns and affine roots, three shapes, n = 2, 3; the counterexample has "
+    "three neurons",
 )
 def alg1(proof: Derivation) -> None:
     proof.say(

@@ -210,7 +210,8 @@ def _by_dtdsym(proof: Derivation) -> None:
     verdict="corrected",
     reason="no term R(x~): f = [x]+, x = 1, locally constant roots 1/2 and 1/4 give 3/4 for R = 1/2; and the sum is "
     "f(x) - f(x~) only for x~ in the closure of N_f(x)",
-    corrected="R(x) = grad f_xi(x) o (x - x~), one root x~ for all neurons of layer 1; sum_i R_i = f_xi(x) - f_xi(x~) "
+    corrected="R(x) = grad f_xi(x) o (x - x~), the gradient at x, one root x~ for all neurons of layer 1; sum_i R_i "
+    "= f_xi(x) - f_xi(x~) "
     "if x~ also lies in the closure of N_f(x)",
     scope="counterexamples are networks of at most 3 neurons; the sum for all weights, biases and patterns, three "
     "shapes",
@@ -241,6 +242,12 @@ def eq16(proof: Derivation) -> None:
         "sum R and f(x) - f(x~)",
         definition3([both, top], roots)[0]((x,))[0],
         value - (-5 + 10 + 0),
+        {x: 1},
+    )
+    proof.counterexample(
+        "the gradient, too, belongs at x: grad f(x~) (x - x~) with slope 1 at x~ = -5, and R",
+        sympy.diff(x + 10 + 0, x) * (x + 5),
+        definition3([both, top], roots)[0]((x,))[0],
         {x: 1},
     )
     proof.say(

@@ -131,7 +131,7 @@ class Derivation:
             raise StepFailed(f"{text}: {met!r}, expected {answer!r}")
         if question(unlike) == answer:
             raise StepFailed(f"{text}: {answer!r} is the answer for the planted opposite too")
-        self._take(Step("found", text, note=str(answer)))
+        self._take(Step("found", text, note=_plain(answer)))
 
     def each(self, what: str, cases: Iterable[T]) -> Iterator[T]:
         """All cases; the steps of the first are shown, those of the others taken alike. There must be a case."""
@@ -174,6 +174,11 @@ class Derivation:
         if answer == z3.unknown:
             raise StepFailed(f"Z3 does not know within its limit ({solver.reason_unknown()})")
         return solver.model() if answer == z3.sat else None
+
+
+def _plain(answer: Any) -> str:
+    """An answer for reading: fractions as 1/2."""
+    return f"({', '.join(map(_plain, answer))})" if isinstance(answer, tuple | list | set) else str(answer)
 
 
 def _number(value: Any, text: str) -> Fraction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 import sympy
@@ -119,6 +120,12 @@ def test_an_exact_answer_is_told_from_its_opposite():
         derivation().found("step", abs, -1, 1, unlike=1)
     with pytest.raises(StepFailed, match="expected"):
         derivation().found("step", abs, -2, 1, unlike=3)
+
+
+def test_an_exact_answer_is_told_without_the_names_of_types():
+    proof = derivation()
+    proof.found("step", lambda x: (Fraction(x, 2), Fraction(x)), 1, (Fraction(1, 2), Fraction(1)), unlike=2)
+    assert proof.steps[-1].note == "(1/2, 1)"
 
 
 def test_no_case_is_no_proof():

@@ -1,0 +1,226 @@
+"""The gradient of R^l by the product rule, its two terms, and where the second one vanishes or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import sympy
+
+from dtdsym import recursion, rule_root
+from dtdsym.network.network import sequential
+from machinery.definition3 import (
+    Function,
+    Layer,
+    Roots,
+    Vector,
+    affine_roots,
+    any_roots,
+    base_case,
+    column,
+    definition3,
+    gradient,
+    hinge_roots,
+    network,
+    put,
+    recursive_step,
+    slopes,
+    smooth,
+    unit,
+    vector,
+)
+from machinery.derivation import Derivation
+
+ONE, ZERO = sympy.Integer(1), sympy.Integer(0)
+SHAPES = [(2, 3), (3, 2), (1, 2)]
+"""d_l and d_{l+1}."""
+STACKS = [(2, 3, 2), (3, 2, 2, 1), (2, 1, 3, 2)]
+"""Widths of whole networks."""
+
+
+class Expanded:
+    """g_m = R^{l+1}_m o f_l as expressions of a, the roots of layer l, and the two terms of the product rule."""
+
+    def __init__(self, values: Vector, a: Vector, roots: Roots) -> None:
+        self.values, self.a, self.roots = values, a, roots
+        self.count = len(values)
+
+    def slope(self, m: int) -> sympy.Matrix:
+        """grad g_m at a~^(m)(a), a column."""
+        return put(gradient(self.values[m], self.a), self.a, self.roots(m, self.a))
+
+    def moved(self, m: int) -> sympy.Matrix:
+        """D a~^(m), whose row k is the gradient of entry k."""
+        return slopes(self.roots(m, self.a), self.a)
+
+    def relevance(self) -> Vector:
+        """R^l by equation 8."""
+        total = sympy.zeros(len(self.a), 1)
+        for m in range(self.count):
+            total += self.slope(m).multiply_elementwise(column(self.a) - column(self.roots(m, self.a)))
+        return tuple(total)
+
+    def first(self, k: int) -> sympy.Matrix:
+        """sum_m (grad g_m)_k (e_k - grad a~^(m)_k)."""
+        total = sympy.zeros(len(self.a), 1)
+        for m in range(self.count):
+            total += self.slope(m)[k] * (unit(len(self.a), k) - self.moved(m).row(k).T)
+        return total
+
+    def second(self, k: int) -> sympy.Matrix:
+        """sum_m (a - a~^(m))_k (D a~^(m))^T Hess(g_m)(a~^(m)) e_k."""
+        total = sympy.zeros(len(self.a), 1)
+        for m in range(self.count):
+            root = self.roots(m, self.a)
+            hessian = put(sympy.hessian(self.values[m], self.a), self.a, root)
+            total += (self.a[k] - root[k]) * self.moved(m).T * hessian.col(k)
+        return total
+
+    def printed(self, k: int) -> sympy.Expr:
+        """sum_m (e_k - grad a~^(m)_k) . grad g_m, what equations 17, 20, 22 and 23 contract: a number, not a vector."""
+        return sympy.Add(
+            *((unit(len(self.a), k) - self.moved(m).row(k).T).dot(self.slope(m)) for m in range(self.count))
+        )
+
+
+def unknown(wide: int, size: int) -> Expanded:
+    """Any relevances and any roots: unknown smooth functions."""
+    a = vector("a", wide)
+    return Expanded(tuple(smooth(f"g{m + 1}", a) for m in range(size)), a, any_roots(1))
+
+
+def crossing() -> Expanded:
+    """The smallest example: g(a) = 2 a1 + 3 a2 with the root a~(a) = (a2, 0)."""
+    a = vector("a", 2)
+    return Expanded((2 * a[0] + 3 * a[1],), a, lambda m, at: (at[1], ZERO))
+
+
+def product_rule(proof: Derivation) -> None:
+    """The corrected gradient for all smooth relevances and roots."""
+    proof.say(
+        "g_m = R^{l+1}_m o f_l and a~^(m) are unknown smooth functions; g1[2](..) is a partial derivative of g_1."
+    )
+    for wide, size in proof.each("d_l and d_{l+1}", SHAPES):
+        case = unknown(wide, size)
+        relevance = case.relevance()
+        for k in proof.each("k", range(wide)):
+            proof.equal(
+                "grad R^l_k = sum_m { (grad g_m)_k (e_k - grad a~^(m)_k) + (a - a~^(m))_k (Da~^(m))^T Hess(g_m) e_k }",
+                gradient(relevance[k], case.a),
+                case.first(k) + case.second(k),
+            )
+
+
+def affine_above(proof: Derivation) -> None:
+    """Roots above l affine on the pattern: the second term vanishes."""
+    proof.say(
+        "The second term vanishes where the roots of the layers above l are locally affine, and always for l = n: then "
+        "each g_m is affine on the pattern. Definition 3 with symbolic weights, masks and affine roots for each neuron:"
+    )
+    for sizes in proof.each("widths", STACKS):
+        layers = network(*sizes)
+        roots = [affine_roots(l, d) for l, d in enumerate(sizes[:-1], start=1)]
+        functions = definition3(layers, roots)
+        for l in proof.each("layer l", range(2, len(sizes))):
+            a = vector("a", sizes[l - 1])
+            case = Expanded(functions[l](layers[l - 1](a)), a, roots[l - 1])
+            proof.equal(
+                "Hess(g_m) = 0",
+                [sympy.hessian(value, a) for value in case.values],
+                [sympy.zeros(len(a)) for _ in case.values],
+            )
+            for k in proof.each("k", range(len(a))):
+                proof.equal(
+                    "grad R^l_k = sum_m (grad g_m)_k (e_k - grad a~^(m)_k)",
+                    gradient(functions[l - 1](a)[k], a),
+                    case.first(k),
+                )
+
+
+def zplus(w: Vector, a: Vector) -> Vector:
+    """v = a o 1[w >= 0] for numbers."""
+    return tuple(ai if wi >= 0 else ZERO for wi, ai in zip(w, a, strict=True))
+
+
+def gamma_one(w: Vector, a: Vector) -> Vector:
+    """v = a o (1 + 1[w >= 0]): the gamma rule with gamma = 1, for numbers."""
+    return tuple(2 * ai if wi >= 0 else ai for wi, ai in zip(w, a, strict=True))
+
+
+def own_weights(w: Vector, a: Vector) -> Vector:
+    """v = w: the w2 rule."""
+    return w
+
+
+def relevance_roots(layer: Layer, upper: Function) -> Roots:
+    """a - R^{l+1}_j(f_l(a))/(w.w) w: the relevance root of the w2 rule."""
+
+    def root(j: int, a: Vector) -> Vector:
+        w = tuple(layer.weight.row(j))
+        t = upper(layer(a))[j] / sum(wi * wi for wi in w)
+        return tuple(ai - t * wi for ai, wi in zip(a, w, strict=True))
+
+    return root
+
+
+def numbers(weight: list[list[int]], bias: list[int]) -> Layer:
+    """A layer of numbers, all neurons active."""
+    return Layer(sympy.Matrix(weight), tuple(map(sympy.Integer, bias)), (ONE,) * len(bias))
+
+
+LOWER = numbers([[1, 1], [1, -1]], [1, 1])
+TOP = Layer(sympy.Matrix([[2, 1]]) / 8, (ONE / 8,), (ONE,))
+"""f_{n-1} and f_n of the instances: all neurons are active at a = (2, 1), where f_{n-1}(a) = (4, 2), and at the roots
+there, or on the edge."""
+INSTANCES = {
+    "zplus": ("zplus", "hinge"),
+    "gamma": ("gamma:1", "hinge"),
+    "w2 hinge below zplus": ("w2", "hinge"),
+    "w2 relevance below zplus": ("w2", "relevance"),
+}
+"""Name -> the rule and the kind of root of layer n - 1, as dtdsym calls them."""
+AT = (sympy.Integer(2), ONE)
+
+
+def instance(name: str) -> Expanded:
+    """Layer n - 1 of LOWER and TOP, where the roots of the rule are those of both layers."""
+    direction = {"zplus": zplus, "gamma": gamma_one}.get(name, zplus)
+    upper = recursive_step(base_case(1), TOP, hinge_roots(TOP, direction))
+    a = vector("a", 2)
+    below = {
+        "zplus": hinge_roots(LOWER, zplus),
+        "gamma": hinge_roots(LOWER, gamma_one),
+        "w2 hinge below zplus": hinge_roots(LOWER, own_weights),
+        "w2 relevance below zplus": relevance_roots(LOWER, upper),
+    }
+    return Expanded(upper(LOWER(a)), a, below[name])
+
+
+def not_zero(proof: Derivation) -> None:
+    """Rules whose second term is not 0, at exact numbers."""
+    proof.say(
+        "It does not vanish for roots that are not locally affine. f_{n-1} = [(a1 + a2 + 1, a1 - a2 + 1)]+, f_n = "
+        "[(2 h1 + h2 + 1)/8]+, at a = (2, 1) with all neurons active. z+ and gamma = 1 in both layers; then z+ above "
+        "w2."
+    )
+    for name in proof.each("rule", INSTANCES):
+        case = instance(name)
+        relevance, here = case.relevance(), dict(zip(case.a, AT, strict=True))
+        for k in range(2):
+            both = case.first(k) + case.second(k)
+            proof.equal(f"grad R^l_{k + 1} is both terms", gradient(relevance[k], case.a).subs(here), both.subs(here))
+        proof.counterexample(f"{name}: '= 0', and the second term for k = 1", sympy.zeros(2, 1), case.second(0), here)
+        values = tuple(Fraction(int(q.p), int(q.q)) for q in (entry.subs(here) for entry in relevance))
+        proof.found("R^{n-1}(2, 1), by dtdsym.recursion with its ReLUs", _decomposed(name), 0.125, values, unlike=0.25)
+
+
+def _decomposed(name: str) -> Callable[[float], tuple[Fraction, ...]]:
+    """R^1 of an instance by dtdsym, with a weight of f_n to be changed."""
+    rule, kind = INSTANCES[name]
+
+    def asked(weight: float) -> tuple[Fraction, ...]:
+        chosen = sequential(([[1, 1], [1, -1]], [1, 1]), ([[0.25, weight]], [0.125]))
+        top = rule_root("gamma:1" if rule == "gamma:1" else "zplus")
+        return tuple(recursion(chosen, (2, 1), [rule_root(rule, kind), top], check=False))
+
+    return asked
