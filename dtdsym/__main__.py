@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 COMMANDS = {
     "verify": "audit the Taylor root points behind explanations of a network",
     "regions": "list, count and draw the linear regions of a network",
     "export": "write a network as .onnx, .pt or .safetensors, and check that it is the same function",
     "check": "check certificates, trusting nothing of the rest",
+    "prove": "derive the paper's statements again, step by step (in a clone of the repository)",
 }
 _MODULES = {"check": "dtdsym.checker.__main__"}
 _USAGE = "usage: dtdsym COMMAND ...\n\n" + "".join(f"  dtdsym {name:<10} {what}\n" for name, what in COMMANDS.items())
@@ -27,7 +29,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"dtdsym: unknown command {words[0]!r}; the commands are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    if words[0] == "prove":
+        return _prove(words[1:])
     return int(import_module(_MODULES.get(words[0], f"dtdsym.{words[0]}")).main(words[1:]))
+
+
+def _prove(words: Sequence[str]) -> int:
+    """The proofs stand beside the package, and are not installed with it."""
+    folder = Path(__file__).parent.parent
+    if not (folder / "proofs" / "__main__.py").is_file():
+        print("dtdsym: prove needs a clone of the repository, whose proofs/ is no part of the package", file=sys.stderr)
+        return 2
+    sys.path.insert(0, str(folder))
+    return int(import_module("proofs.__main__").main(words))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -20,9 +21,17 @@ from machinery.script import FOLDER, derive, statements
 from machinery.statement import VERDICTS, Statement
 
 
-def main() -> int:
-    """Exit status: 0 all hold as they say, 1 a step failed, 2 an unknown statement."""
-    asked = _arguments().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Exit status: 0 all hold as they say, 1 a step failed, 2 no such statement, or a file cannot be written."""
+    asked = _arguments().parse_args(words)
+    try:
+        return _run(asked)
+    except OSError as err:
+        print(f"{err.filename}: cannot be written ({err.strerror})", file=sys.stderr)
+        return 2
+
+
+def _run(asked: argparse.Namespace) -> int:
     known = statements()
     unknown = [id for id in asked.ids if id not in known]
     if unknown:
@@ -33,18 +42,23 @@ def main() -> int:
         return 0
     if asked.ids and not asked.latex:
         return max(_shown(known[id]) for id in asked.ids)
-    chosen = asked.ids or list(known)
     if asked.latex:
-        asked.latex.write_text(latex(derive(known[id], quiet=True) for id in chosen))
-        return 0
-    return _all(known, asked.jobs, asked.markdown)
+        return _written([known[id] for id in asked.ids or known], asked.latex)
+    return _all(known, max(1, asked.jobs), asked.markdown)
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m proofs", description=(__doc__ or "").partition("\n\n")[2])
     parser.add_argument("ids", nargs="*", metavar="ID", help="eq02, prop3, rule_zplus, ...; see --list")
     parser.add_argument("--list", action="store_true", help="print all ids, one a line")
-    parser.add_argument("--latex", type=Path, metavar="FILE", help="write the derivations as a LaTeX document")
+    parser.add_argument(
+        "--latex",
+        type=Path,
+        nargs="?",
+        const=Path("derivations.tex"),
+        metavar="FILE",
+        help="write the derivations as a LaTeX document (derivations.tex)",
+    )
     parser.add_argument("--markdown", type=Path, default=FOLDER / "ERRATA.md", metavar="FILE", help="the table's page")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     return parser
@@ -56,6 +70,17 @@ def _shown(one: Statement) -> int:
     except StepFailed as err:
         print(f"{one.id} FAILED: {err}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _written(chosen: list[Statement], path: Path) -> int:
+    try:
+        page = latex(derive(one, quiet=True) for one in chosen)
+    except StepFailed as err:
+        print(f"FAILED: {err}", file=sys.stderr)
+        return 1
+    path.write_text(page)
+    print(f"{path}: {len(chosen)} statements")
     return 0
 
 

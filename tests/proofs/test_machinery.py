@@ -166,6 +166,20 @@ def test_a_script_runs_from_its_file_and_by_its_id(repository):
     assert run("-m", "proofs", "eq99").returncode == 2
 
 
+def test_derivations_are_written_as_latex_and_dtdsym_prove_is_the_same(repository, tmp_path):
+    words = ["eq02", "--latex", str(tmp_path / "d.tex")]
+    done = subprocess.run([sys.executable, "-m", "proofs", *words], cwd=repository, capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path / 'd.tex'}: 1 statements\n"
+    first = (tmp_path / "d.tex").read_text()
+    same = [sys.executable, "-m", "dtdsym", "prove", *words]
+    again = subprocess.run(same, cwd=repository, capture_output=True, text=True)
+    assert (again.returncode, (tmp_path / "d.tex").read_text()) == (0, first), again.stderr
+    nowhere = ["-m", "proofs", "eq02", "--latex", str(tmp_path / "no" / "d.tex")]
+    refused = subprocess.run([sys.executable, *nowhere], cwd=repository, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "cannot be written" in refused.stderr
+
+
 def test_a_script_whose_step_fails_says_so(repository, tmp_path):
     (tmp_path / "wrong.py").write_text(
         f"import sys; sys.path.insert(0, {str(FOLDER)!r})\n"
