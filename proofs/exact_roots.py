@@ -139,7 +139,7 @@ def _certified(proof: Derivation, name: str) -> None:
     p = Matrix([*sympy.symbols("p1 p2"), 1])
     proof.say(f"f = {name}. The multipliers y that dtdsym gives, of the walls, then of f and of -f:")
     for number, (pattern, cell) in enumerate(found.cells.items(), start=1):
-        rows = [[int(entry) for entry in row] for row in found.place.rows(cell)]
+        rows = [[int(entry) for entry in row] for row in found.question.rows(cell)]
         forms = [(Matrix([row]) * p)[0] for row in rows]
         y = [sympy.Rational(str(multiplier)) for multiplier in found.bounds[pattern]]
         used = ", ".join(f"{m} ({form})" for m, form in zip(y, forms, strict=True) if m)
