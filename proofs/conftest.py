@@ -13,10 +13,18 @@ from machinery.statement import KNOWN, Statement
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Scripts, whatever their names."""
-    if file_path.parent == Path(__file__).parent and file_path.stem in scripts():
-        return Script.from_parent(parent, path=file_path)
-    return None
+    """Scripts, whatever their names. One that pytest is given by name is a module to it, see below."""
+    named = parent.session.isinitpath(file_path)
+    return Script.from_parent(parent, path=file_path) if _is_script(file_path) and not named else None
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Its statements in place of a module's tests."""
+    return Script.from_parent(parent, path=module_path) if _is_script(module_path) else None
+
+
+def _is_script(path: Path) -> bool:
+    return path.parent == Path(__file__).parent and path.stem in scripts()
 
 
 class Script(pytest.File):
