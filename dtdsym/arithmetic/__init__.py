@@ -42,6 +42,9 @@ class Forward(Protocol):
     def relu(self, value: Any) -> Any:
         """max(value, 0), elementwise."""
 
+    def pool(self, value: Any, columns: tuple[np.ndarray, ...]) -> Any:
+        """The greatest entry of each window: column k (out,) holds the k-th entry of every window."""
+
 
 class Arithmetic(Forward, Protocol):
     """What the backward pass and the propagation rules ask besides.

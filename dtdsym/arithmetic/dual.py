@@ -19,7 +19,7 @@ import numpy as np
 
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fraction
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.windows import Pools, Windows
 from dtdsym.errors import InputError, OnHinge
 
 _NO_BIAS: Kept[np.ndarray] = Kept()
@@ -154,7 +154,7 @@ class Dual:
         return f"Dual({' + '.join(terms)})"
 
 
-class DualArithmetic:
+class DualArithmetic(Pools):
     """The arithmetic protocol over Dual values, each coefficient exact; the last axis is a layer's width."""
 
     def lift(self, numbers: Any) -> Dual:

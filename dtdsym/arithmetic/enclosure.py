@@ -20,7 +20,8 @@ from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, BoundedLayer, hull, nearest, require_subnormals, sum_error
 from dtdsym.arithmetic.tensor import mask_tensor, read, take_entries
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.unfold import batches, patches, unpatched
+from dtdsym.arithmetic.windows import Pools, Windows
 from dtdsym.errors import NotExact, ShapeMismatch
 
 UNDECIDED = 2
@@ -31,11 +32,13 @@ class Enclosure:
     """The true value of each entry lies in [mid - rad, mid + rad].
 
     mid, rad: float64 tensors of one shape and device; mid finite, rad >= 0, and rad = inf knows nothing.
+    ball: over the leading axes, or None: besides, ||true value - mid||_2 <= ball over the last axis (see ball.py).
     Operators take enclosures, numbers, and exact tensors or arrays; a boolean mask as a factor selects.
     """
 
     mid: torch.Tensor
     rad: torch.Tensor
+    ball: torch.Tensor | None = None
 
     __array_ufunc__ = None  # numpy arrays on the left defer to the reflected operators below
 
@@ -56,41 +59,50 @@ class Enclosure:
         return len(self.mid)
 
     def __getitem__(self, index: Any) -> Enclosure:
-        return _made(self.mid[index], self.rad[index])
+        whole = isinstance(index, int | slice) or (isinstance(index, torch.Tensor) and index.ndim == 1)
+        rows = self.ball[index] if whole and self.ball is not None and self.ball.ndim else None
+        return made(self.mid[index], self.rad[index], rows)
 
     def reshape(self, *shape: int) -> Enclosure:
         """The same entries in another shape."""
-        return _made(self.mid.reshape(shape), self.rad.reshape(shape))
+        mid = self.mid.reshape(shape)
+        kept = self.ball is not None and mid.shape[-1:] == self.mid.shape[-1:]
+        ball = self.ball.reshape(mid.shape[:-1]) if self.ball is not None and kept else None
+        return made(mid, self.rad.reshape(shape), ball)
 
     def expand(self, *shape: int) -> Enclosure:
         """The same entries broadcast to a shape."""
-        return _made(self.mid.expand(shape), self.rad.expand(shape))
+        kept = self.ball is not None and shape[-1] == self.mid.shape[-1]
+        ball = self.ball.expand(shape[:-1]) if self.ball is not None and kept else None
+        return made(self.mid.expand(shape), self.rad.expand(shape), ball)
 
     def unsqueeze(self, axis: int) -> Enclosure:
         """A new axis of length 1."""
-        return _made(self.mid.unsqueeze(axis), self.rad.unsqueeze(axis))
+        leading = self.ball is not None and 0 <= axis <= self.ball.ndim
+        ball = self.ball.unsqueeze(axis) if self.ball is not None and leading else None
+        return made(self.mid.unsqueeze(axis), self.rad.unsqueeze(axis), ball)
 
     def swapaxes(self, first: int, second: int) -> Enclosure:
         """Two axes exchanged."""
-        return _made(self.mid.swapaxes(first, second), self.rad.swapaxes(first, second))
+        return made(self.mid.swapaxes(first, second), self.rad.swapaxes(first, second))
 
     def to(self, device: torch.device | str) -> Enclosure:
         """The same enclosure on another device."""
-        return _made(self.mid.to(device), self.rad.to(device))
+        return made(self.mid.to(device), self.rad.to(device), None if self.ball is None else self.ball.to(device))
 
     def __neg__(self) -> Enclosure:
-        return _made(-self.mid, self.rad)
+        return made(-self.mid, self.rad, self.ball)
 
     def __abs__(self) -> Enclosure:
         """||x| - |mid|| <= |x - mid| <= rad."""
-        return _made(self.mid.abs(), self.rad)
+        return made(self.mid.abs(), self.rad)
 
     def __add__(self, other: Any) -> Enclosure:
         """Radii add up, and the exact error of the sum (law 2) with them: exact sums of points stay points."""
         right = _operand(other, self)
         mid = self.mid + right.mid
         error = sum_error(self.mid, right.mid, mid)
-        return _settled(mid, error.abs_().add_(self.rad + right.rad).mul_(GROW))
+        return settled(mid, error.abs_().add_(self.rad + right.rad).mul_(GROW))
 
     def __sub__(self, other: Any) -> Enclosure:
         return self + (-_operand(other, self))
@@ -104,12 +116,14 @@ class Enclosure:
         4 eta pay for the five eta/2 of these and the radius's own products. A factor 0 gives 0, exactly.
         """
         if getattr(other, "dtype", None) in (torch.bool, np.dtype(bool)):
-            return ENCLOSURE.where(other, self, 0)
+            selected = ENCLOSURE.where(other, self, 0)
+            kept = selected.shape == self.shape  # what is set to 0, exactly, is off by nothing
+            return made(selected.mid, selected.rad, self.ball if kept else None)
         right = _operand(other, self)
         mid = self.mid * right.mid
         rad = self.rad * (right.mid.abs() + right.rad)
         rad = rad.add_(self.mid.abs() * right.rad).add_(mid.abs(), alpha=UNIT).add_(4 * ETA).mul_(GROW)
-        return _settled(mid, rad.masked_fill_(self.is_zero() | right.is_zero(), 0.0))
+        return settled(mid, rad.masked_fill_(self.is_zero() | right.is_zero(), 0.0))
 
     def __truediv__(self, other: Any) -> Enclosure:
         """For |x - a| <= r, |y - b| <= s, q = fl(a/b): x/y - q = (x - q y)/y with |y| >= |b| - s, and
@@ -123,7 +137,7 @@ class Enclosure:
         gap = size - right.rad
         rad = (mid.abs() * UNIT).add_(2 * ETA).mul_(size).add_(mid.abs() * right.rad).add_(self.rad).add_(4 * ETA)
         rad = rad.div_(gap).mul_(GROW).add_(4 * ETA).mul_(GROW).masked_fill_(gap <= 0, math.inf)
-        return _settled(mid, rad.masked_fill_(self.is_zero() & (gap > 0), 0.0))
+        return settled(mid, rad.masked_fill_(self.is_zero() & (gap > 0), 0.0))
 
     def __rtruediv__(self, other: Any) -> Enclosure:
         return _operand(other, self) / self
@@ -176,7 +190,7 @@ class Enclosure:
         return -(-self).lower()
 
 
-class EnclosureArithmetic:
+class EnclosureArithmetic(Pools):
     """The arithmetic protocol on enclosures; weights are converted once a device, and kept while their arrays live."""
 
     def __init__(self) -> None:
@@ -194,16 +208,39 @@ class EnclosureArithmetic:
         device = value.mid.device
         layer = self._layers.get((weight, bias), device, lambda: BoundedLayer.of(weight, bias, device))
         flat = value.reshape(math.prod(batch), inputs)
-        return _settled(*layer(flat.mid, flat.rad)).reshape(*batch, outputs)
+        return settled(*layer(flat.mid, flat.rad)).reshape(*batch, outputs)
 
     def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: Enclosure) -> Enclosure:
         """The convolution, patch by patch through `affine`, so with its bounds; never by torch's own convolutions,
         which may use algorithms (Winograd, FFT) that law 4 does not cover."""
-        return windowed.convolve(self, weight, bias, windows, value)
+        *leading, width = value.shape
+        mid, rad = value.mid.reshape(-1, width), value.rad.reshape(-1, width)
+        groups = windowed.groups_of(weight, bias, windows)
+        rows = []
+        for part in batches(windows, len(mid)):
+            seen = [patches(numbers[part], windows).swapaxes(-1, -2) for numbers in (mid, rad)]
+            found = [
+                self.affine(group.weight, group.bias, made(*(numbers[:, number] for numbers in seen)))
+                for number, group in enumerate(groups)
+            ]
+            rows.append([torch.cat([_flat(own) for own in side], 1) for side in zip(*map(_sides, found), strict=True)])
+        return made(*(torch.cat(side).reshape(*leading, -1) for side in zip(*rows, strict=True)))
 
     def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: Enclosure) -> Enclosure:
-        """The transposed convolution, likewise."""
-        return windowed.convolve_back(self, weight, bias, windows, row)
+        """The transposed convolution, likewise: each entry adds up a number for every window that sees it (law 3)."""
+        *leading, width = row.shape
+        mid, rad = row.mid.reshape(-1, width), row.rad.reshape(-1, width)
+        groups, channels = windowed.groups_of(weight, bias, windows), len(weight) // windows.groups
+        parts = []
+        for part in batches(windows, len(mid)):
+            shape = (-1, windows.groups, channels, width // len(weight))
+            sides = [numbers[part].reshape(shape).swapaxes(-1, -2) for numbers in (mid, rad)]
+            columns = [
+                self.affine(group.transposed, group.no_bias, made(*(side[:, number] for side in sides)))
+                for number, group in enumerate(groups)
+            ]
+            parts.append(_added_up(stack(columns, 1).swapaxes(-1, -2), windows))
+        return made(*(torch.cat(side).reshape(*leading, -1) for side in zip(*map(_sides, parts), strict=True)))
 
     def scale(self, weight: np.ndarray, bias: np.ndarray, value: Enclosure) -> Enclosure:
         """value * weight + bias, channel by channel; constants that are no floats are enclosed."""
@@ -211,7 +248,7 @@ class EnclosureArithmetic:
 
     def take(self, value: Enclosure, index: np.ndarray) -> Enclosure:
         """Entries of the last axis, an exact zero where the index is -1."""
-        return _made(take_entries(value.mid, index), take_entries(value.rad, index))
+        return made(take_entries(value.mid, index), take_entries(value.rad, index))
 
     def take_back(self, row: Enclosure, inverse: np.ndarray) -> Enclosure:
         """Sums of the entries at inverse (size, m)."""
@@ -229,13 +266,13 @@ class EnclosureArithmetic:
         if unsure.any():
             high = value[unsure].upper()
             mid[unsure], rad[unsure] = hull(torch.zeros_like(high), high)
-        return _made(mid, rad)
+        return made(mid, rad)
 
     def maximum(self, left: Any, right: Any) -> Enclosure:
         """max(left, right): one of them where decided, else the hull of the intervals' maxima."""
         left, right = _operand(left, right), _operand(right, left)
         low, high = torch.maximum(left.lower(), right.lower()), torch.maximum(left.upper(), right.upper())
-        either = _where(right.lower() >= left.upper(), right, _made(*hull(low, high)))
+        either = _where(right.lower() >= left.upper(), right, made(*hull(low, high)))
         return _where(left.lower() >= right.upper(), left, either)
 
     def first_maximum(self, entries: Enclosure) -> Enclosure:
@@ -248,7 +285,7 @@ class EnclosureArithmetic:
         wins = (above | (reaches & ~earlier) | itself).all(-1)
         loses = (above.transpose(-1, -2) | (reaches.transpose(-1, -2) & earlier)).any(-1)
         half = torch.where(wins | loses, 0.0, 0.5).to(low.dtype)
-        return _made(torch.where(wins, 1.0, half).to(low.dtype), half)
+        return made(torch.where(wins, 1.0, half).to(low.dtype), half)
 
     def where(self, mask: np.ndarray | torch.Tensor, yes: Any, no: Any) -> Enclosure:
         """yes where the decided boolean mask holds, else no; either may be a number."""
@@ -263,7 +300,7 @@ class EnclosureArithmetic:
 
     def join(self, parts: Sequence[Enclosure]) -> Enclosure:
         """Parts (..., k) side by side along the last axis."""
-        return _made(torch.cat([part.mid for part in parts], -1), torch.cat([part.rad for part in parts], -1))
+        return made(torch.cat([part.mid for part in parts], -1), torch.cat([part.rad for part in parts], -1))
 
     def total(self, value: Enclosure, axis: int = -1) -> Enclosure:
         """Sum over one axis of n entries: radii add up, and (n-1) u S with S = sum|mid| (law 3).
@@ -273,7 +310,7 @@ class EnclosureArithmetic:
         """
         n = value.shape[axis]
         rad = value.mid.abs().sum(axis).mul_((n + 1) * UNIT).add_(value.rad.sum(axis))
-        return _settled(value.mid.sum(axis), rad.mul_(1.0 + 2 * (n + 8) * UNIT))
+        return settled(value.mid.sum(axis), rad.mul_(1.0 + 2 * (n + 8) * UNIT))
 
 
 ENCLOSURE = EnclosureArithmetic()
@@ -295,7 +332,7 @@ def from_fractions(numbers: Any) -> Enclosure:
 
 def stack(parts: Sequence[Enclosure], axis: int = 0) -> Enclosure:
     """Enclosures of one shape along a new axis."""
-    return _made(torch.stack([part.mid for part in parts], axis), torch.stack([part.rad for part in parts], axis))
+    return made(torch.stack([part.mid for part in parts], axis), torch.stack([part.rad for part in parts], axis))
 
 
 def sign(value: Enclosure) -> torch.Tensor:
@@ -311,25 +348,47 @@ def _decided(yes: torch.Tensor, no: torch.Tensor) -> torch.Tensor:
     return yes
 
 
-def _made(mid: torch.Tensor, rad: torch.Tensor) -> Enclosure:
+def _sides(value: Enclosure) -> tuple[torch.Tensor, torch.Tensor]:
+    return value.mid, value.rad
+
+
+def _flat(rows: torch.Tensor) -> torch.Tensor:
+    """(batch, positions, channels) to (batch, channels positions)."""
+    return rows.swapaxes(-1, -2).flatten(1)
+
+
+def _added_up(columns: Enclosure, windows: Windows) -> Enclosure:
+    """(batch, groups, entries, positions) added up at each entry of the value, as `EnclosureArithmetic.total` does."""
+    n = math.prod(windows.kernel)
+    mid = unpatched(columns.mid, windows)
+    rad = unpatched(columns.mid.abs(), windows).mul_((n + 1) * UNIT).add_(unpatched(columns.rad, windows))
+    return settled(mid, rad.mul_(1.0 + 2 * (n + 8) * UNIT))
+
+
+def made(mid: torch.Tensor, rad: torch.Tensor, ball: torch.Tensor | None = None) -> Enclosure:
     """An enclosure whose law is known to hold, so that it is not checked again."""
-    made = object.__new__(Enclosure)
-    object.__setattr__(made, "mid", mid)
-    object.__setattr__(made, "rad", rad)
-    return made
+    found = object.__new__(Enclosure)
+    object.__setattr__(found, "mid", mid)
+    object.__setattr__(found, "rad", rad)
+    object.__setattr__(found, "ball", ball)
+    return found
 
 
-def _settled(mid: torch.Tensor, rad: torch.Tensor) -> Enclosure:
-    """The enclosure of a computed pair: whatever overflowed, or is NaN, knows nothing (mid 0, rad inf)."""
+def settled(mid: torch.Tensor, rad: torch.Tensor, ball: torch.Tensor | None = None) -> Enclosure:
+    """The enclosure of a computed pair: whatever overflowed, or is NaN, knows nothing (mid 0, rad inf). A ball around
+    midpoints that were moved for this knows nothing either."""
     require_subnormals()
     if not math.isfinite(mid.sum() + rad.sum()):
         lost = ~(torch.isfinite(mid) & torch.isfinite(rad))
+        if ball is not None:
+            moved = lost.any(-1) | ~torch.isfinite(ball)
+            ball = ball.masked_fill(moved, math.inf)
         mid, rad = mid.masked_fill(lost, 0.0), rad.masked_fill(lost, math.inf)
-    return _made(mid, rad)
+    return made(mid, rad, ball)
 
 
 def _where(mask: torch.Tensor, yes: Enclosure, no: Enclosure) -> Enclosure:
-    return _made(torch.where(mask, yes.mid, no.mid), torch.where(mask, yes.rad, no.rad))
+    return made(torch.where(mask, yes.mid, no.mid), torch.where(mask, yes.rad, no.rad))
 
 
 def _lifted(numbers: Any) -> Enclosure:
@@ -337,7 +396,7 @@ def _lifted(numbers: Any) -> Enclosure:
     if not isinstance(value, torch.Tensor):
         return from_fractions(value)
     mid = value.detach().to(torch.float64, copy=True)
-    return _made(mid, torch.zeros_like(mid))
+    return made(mid, torch.zeros_like(mid))
 
 
 def _operand(other: Any, like: Any) -> Enclosure:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import fraction
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.windows import Pools, Windows
 
 
-class Expressions(ABC):
+class Expressions(Pools, ABC):
     """named: id of an array of weights -> the expressions, of its shape, that it stands for."""
 
     def __init__(self, named: Mapping[int, np.ndarray] | None = None) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from flint import fmpq, fmpz, fmpz_mat
 
 from dtdsym.arithmetic.rational import convolve_columns, homogeneous_columns, homogeneous_matrix
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.windows import Pools, Windows
 
 Row = list[Any]
 """Integers (a_1, ..., a_d, c): the affine form a.x + c, up to a positive factor."""
@@ -117,7 +117,7 @@ def no_slopes(width: int, count: int) -> Germ:
     return Germ(fmpz_mat([[0] * (count + 1)] * width + [[0] * count + [1]]), count)
 
 
-class GermArithmetic:
+class GermArithmetic(Pools):
     """The forward pass over germs: affine maps, sums and ReLUs by lexicographic sign."""
 
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Germ) -> Germ:

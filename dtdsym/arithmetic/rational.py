@@ -18,11 +18,11 @@ from flint import fmpq, fmpz, fmpz_mat
 
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.windows import Pools, Windows
 from dtdsym.errors import NotExact, ShapeMismatch
 
 
-class Rational:
+class Rational(Pools):
     """The exact arithmetic. Values are numpy object arrays of rationals; the last axis is a layer's width."""
 
     def lift(self, numbers: Any) -> np.ndarray:

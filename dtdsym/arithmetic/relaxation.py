@@ -17,7 +17,7 @@ from flint import fmpq, fmpz
 
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.windows import Pools, Windows
 
 Form = list[Any]
 """Rationals (c, a_1, ..., a_k): the form a.x + c of the first k variables."""
@@ -32,7 +32,7 @@ class Unsettled:
     variable: int
 
 
-class Relaxation:
+class Relaxation(Pools):
     """The arithmetic of one forward pass. box: (low, high) of each input. phases: neuron, by the order in which ReLUs
     are met -> 1 active, -1 inactive, assumed."""
 

@@ -16,7 +16,7 @@ from torch.nn import grad
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.rational import fraction
-from dtdsym.arithmetic.windows import Windows
+from dtdsym.arithmetic.windows import Pools, Windows
 from dtdsym.errors import NotExact
 
 
@@ -82,7 +82,7 @@ def _places(index: np.ndarray, device: torch.device) -> tuple[torch.Tensor, bool
     return torch.tensor(index.reshape(-1), device=device), bool(index.size and index.min() < 0)
 
 
-class TensorArithmetic:
+class TensorArithmetic(Pools):
     """The arithmetic protocol on plain tensors: each result is only what torch's rounding makes of it."""
 
     def __init__(self) -> None:

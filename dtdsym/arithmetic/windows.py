@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,17 @@ from dtdsym.arithmetic.kept import Kept
 from dtdsym.errors import ShapeMismatch
 
 Padding = tuple[tuple[int, int], ...]
+
+
+class Pools:
+    """Max-pools out of maxima of two: for worlds where nothing is gained by seeing a window at once."""
+
+    maximum: Any
+    take: Any
+
+    def pool(self, value: Any, columns: tuple[np.ndarray, ...]) -> Any:
+        """The greatest entry of each window: column k (out,) holds the k-th entry of every window."""
+        return reduce(self.maximum, (self.take(value, column) for column in columns))
 
 
 @dataclass(frozen=True)
@@ -54,19 +65,31 @@ class Windows:
         sides = zip(self.shape[1:], self.kernel, self.stride, self.padding, self.dilation, strict=True)
         return tuple((n + low + high - d * (k - 1) - 1) // s + 1 for n, k, s, (low, high), d in sides)
 
+    @property
+    def entries(self) -> int:
+        """Entries of one window."""
+        return self.shape[0] // self.groups * math.prod(self.kernel)
+
     @cached_property
     def index(self) -> np.ndarray:
         """(groups, positions, entries of a window): where each window's entries lie, channels first."""
-        plane = self._plane()
-        channels = np.arange(self.shape[0]).reshape(self.groups, 1, -1, 1) * math.prod(self.shape[1:])
-        index = np.where(plane[None, :, None, :] < 0, -1, channels + plane[None, :, None, :])
-        return _frozen(index.reshape(self.groups, len(plane), -1))
+        groups, positions = np.mgrid[: self.groups, : math.prod(self.positions)]
+        index = self.seen(groups.ravel(), positions.ravel())
+        return _frozen(index.reshape(self.groups, -1, self.entries))
+
+    def seen(self, groups: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """(n, entries of a window): where the entries of these windows lie, groups and positions (n,)."""
+        each = self.shape[0] // self.groups
+        channels = (groups[:, None] * each + np.arange(each))[:, :, None] * math.prod(self.shape[1:])
+        plane = self._plane[positions][:, None, :]
+        return np.where(plane < 0, -1, channels + plane).reshape(len(groups), -1)
 
     @cached_property
     def inverse(self) -> np.ndarray:
         """(size, m): for each entry of the value the places in `index`, flat, that see it."""
         return inverse_index(self.index, self.size)
 
+    @cached_property
     def _plane(self) -> np.ndarray:
         """(positions, entries): the windows of one channel."""
         flat = np.zeros((1, 1), dtype=np.int64)

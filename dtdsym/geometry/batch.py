@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure, exact, sign
+from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure, sign
+from dtdsym.arithmetic.tensor import take_entries
 from dtdsym.geometry.zeros import taken, zero_entries
-from dtdsym.network.evaluate import descendants, differentiate, evaluate
-from dtdsym.network.layers import MaxPool, Relu
+from dtdsym.network.evaluate import descendants, differentiate, stream
+from dtdsym.network.layers import MaxPool, Node, Relu
 from dtdsym.network.network import Network
 from dtdsym.network.slice import bypassing
 
@@ -31,22 +32,25 @@ class Home:
 
     decided (batch,): every choice of F_l is strict, or the same on a whole cell around, so F_l is regular.
     choices: ReLU or max-pool node -> its part of the pattern (batch, choices), as `cell.Pattern` has it.
-    gradient: (batch, size), of meaning only where decided.
+    gradient: (batch, size), of meaning only where decided. ops: the enclosed arithmetic that all of this is in.
     """
 
     network: Network
     start: int
-    values: Mapping[int, Enclosure]
+    values: Mapping[int, Any]
     choices: Mapping[int, torch.Tensor]
     decided: torch.Tensor
-    gradient: Enclosure
+    gradient: Any
+    ops: Any = ENCLOSURE
 
     @staticmethod
-    def at(network: Network, start: int, values: Mapping[int, Enclosure]) -> Home:
+    def at(network: Network, start: int, values: Mapping[int, Any], ops: Any = ENCLOSURE) -> Home:
         """From the values of all nodes of a one-logit network, batch first."""
-        choices = _choices(network, start, values)
-        gradient = _gradient(network, start, choices, values[start])
-        return Home(network, start, values, choices, _all_decided(choices, values[start]), gradient)
+        seen = _Passage(network, start)
+        for index in range(len(network.nodes)):
+            seen.look(index, values)
+        gradient = _gradient(network, start, seen.choices, values[start], ops)
+        return Home(network, start, values, seen.choices, _all_decided(seen.choices, values[start]), gradient, ops)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +64,31 @@ class Placed:
     gradient: Enclosure
 
 
-def place_batch(home: Home, roots: Enclosure) -> Placed:
-    """Decide what enclosures can about roots (batch, neurons, size) of `home`'s inputs."""
+def place_batch(home: Home, roots: Any) -> Placed:
+    """Decide what enclosures can about roots (batch, neurons, size) of `home`'s inputs. Of the values of nodes only
+    those are held that something still to be computed needs."""
     feeds = {node: _broadcast(home.values[node], roots) for node in bypassing(home.network, home.start)}
-    values = evaluate(home.network, ENCLOSURE, {**feeds, home.start: roots})
-    choices = _choices(home.network, home.start, values)
+    seen, output = _passed(home.network, home.start, {**feeds, home.start: roots}, home.ops)
+    choices = seen.choices
     decided = _all_decided(choices, roots) & home.decided[:, None]
     equal = torch.ones_like(decided)
     for node, here in choices.items():
         equal &= (here == home.choices[node][:, None]).all(-1)
-    gradient = _gradient(home.network, home.start, choices, roots)
+    gradient = _gradient(home.network, home.start, choices, roots, home.ops)
     differs = (gradient - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
-    output = values[len(home.network.nodes) - 1][..., 0]
-    inside = _straight_inside(home, roots, decided & ~equal & ~differs)
-    return Placed(decided & equal, inside, decided & ~equal & differs, output, gradient)
+    inside = torch.zeros_like(decided)
+    if home.ops is ENCLOSURE:
+        inside = _straight_inside(home, roots, decided & ~equal & ~differs)
+    return Placed(decided & equal, inside, decided & ~equal & differs, output[..., 0], gradient)
+
+
+def _passed(network: Network, start: int, feeds: Mapping[int, Any], ops: Any) -> tuple[_Passage, Any]:
+    """The choices on the way from `feeds` to the output, and the output."""
+    seen, output = _Passage(network, start), None
+    for index, values in stream(network, ops, feeds):
+        seen.look(index, values)
+        output = values[index]
+    return seen, output
 
 
 def _straight_inside(home: Home, roots: Enclosure, wanted: torch.Tensor) -> torch.Tensor:
@@ -105,8 +120,8 @@ def _constant(home: Home, rows: torch.Tensor, roots: Enclosure, at: torch.Tensor
     origin = home.values[start][rows]
     boxes = origin + Enclosure(middle, torch.full_like(middle, 0.5 / 2**depth)).unsqueeze(1) * (roots - origin)
     feeds = {node: home.values[node][rows] for node in bypassing(network, start)}
-    choices = _choices(network, start, evaluate(network, ENCLOSURE, {**feeds, start: boxes}))
-    derivatives = _derivatives(network, start, choices, boxes)
+    choices = _passed(network, start, {**feeds, start: boxes}, ENCLOSURE)[0].choices
+    derivatives = _derivatives(network, start, choices, boxes, ENCLOSURE)
     constant = torch.ones(boxes.shape[:-1], dtype=torch.bool, device=roots.mid.device)
     for index, here in choices.items():
         if index not in derivatives:
@@ -120,46 +135,55 @@ def _constant(home: Home, rows: torch.Tensor, roots: Enclosure, at: torch.Tensor
     return constant
 
 
-def _broadcast(value: Enclosure, roots: Enclosure) -> Enclosure:
+def _broadcast(value: Any, roots: Any) -> Any:
     batch, neurons = roots.shape[:2]
     return value.unsqueeze(1).expand(batch, neurons, value.shape[-1])
 
 
-def _choices(network: Network, start: int, values: Mapping[int, Enclosure]) -> dict[int, torch.Tensor]:
-    """F_l's part of the activation pattern, bending node -> (..., choices), UNDECIDED where bounds do not tell.
+class _Passage:
+    """F_l's part of the activation pattern, read off node by node: choices, bending node -> (..., choices), UNDECIDED
+    where bounds do not tell.
 
     Known besides the bounds is what is zero on the whole cell: neurons that are certainly inactive, and what follows
     only from these and from constants. Zeros of this kind tie in a window for certain; others may do so at this point
     only, by accident."""
-    below = descendants(network, start)
-    zeros = {node: values[node].is_zero().cpu().numpy() for node in bypassing(network, start)}
-    zeros[start] = np.zeros(values[start].shape, dtype=bool)
-    found = {}
-    for index, node in enumerate(network.nodes):
-        if index not in below:
-            continue
-        zeros[index] = zero_entries(node, zeros)
+
+    def __init__(self, network: Network, start: int) -> None:
+        self.network, self.start = network, start
+        self.below, self.beside = descendants(network, start), bypassing(network, start)
+        self.zeros: dict[int, np.ndarray] = {}
+        self.choices: dict[int, torch.Tensor] = {}
+
+    def look(self, index: int, values: Mapping[int, Any]) -> None:
+        """At node `index`, whose value and whose sources' values are known."""
+        if index in self.beside:
+            self.zeros[index] = values[index].is_zero().cpu().numpy()
+        elif index == self.start:
+            self.zeros[index] = np.zeros(values[index].shape, dtype=bool)
+        elif index in self.below:
+            self._read(index, self.network.nodes[index], values)
+
+    def _read(self, index: int, node: Node, values: Mapping[int, Any]) -> None:
+        self.zeros[index] = zero_entries(node, self.zeros)
         if isinstance(node, Relu):
-            found[index] = _neurons(values[node.source], zeros[index])
-            zeros[index] = ((found[index] == -1) | (found[index] == 0)).cpu().numpy()
+            found = self.choices[index] = _neurons(values[node.source], self.zeros[index])
+            self.zeros[index] = ((found == -1) | (found == 0)).cpu().numpy()
         elif isinstance(node, MaxPool):
-            found[index] = _windows(node, values[node.source], zeros[node.source])
-    return found
+            self.choices[index] = _windows(node, values[node.source], self.zeros[node.source])
 
 
-def _neurons(value: Enclosure, zeros: np.ndarray) -> torch.Tensor:
+def _neurons(value: Any, zeros: np.ndarray) -> torch.Tensor:
     """Signs of pre-activations; 0 only for those that are zero on the whole cell."""
     found = sign(value)
     return found.masked_fill_((found == 0) & ~torch.as_tensor(zeros, device=found.device), UNDECIDED)
 
 
-def _windows(node: MaxPool, value: Enclosure, zeros: np.ndarray) -> torch.Tensor:
+def _windows(node: MaxPool, value: Any, zeros: np.ndarray) -> torch.Tensor:
     """Winners (+1), losers (-1) and identical ties (0) of all windows, (..., out k).
 
     The entry of greatest lower bound, the first of several, is taken for the winner. It is if that bound exceeds the
     upper bounds of all others, but for those that equal it identically: its repetitions, and zeros if it is one."""
-    entries = ENCLOSURE.take(value, node.index)
-    low, high = entries.lower(), entries.upper()
+    low, high = (take_entries(bound, node.index) for bound in (value.lower(), value.upper()))
     dead = torch.as_tensor(taken(zeros, node.index), device=low.device)
     greatest = low.amax(-1, keepdim=True)
     winner = (low == greatest) & ((low == greatest).cumsum(-1) == 1)
@@ -170,22 +194,22 @@ def _windows(node: MaxPool, value: Enclosure, zeros: np.ndarray) -> torch.Tensor
     return found.flatten(-2)
 
 
-def _all_decided(choices: Mapping[int, torch.Tensor], points: Enclosure) -> torch.Tensor:
+def _all_decided(choices: Mapping[int, torch.Tensor], points: Any) -> torch.Tensor:
     decided = torch.ones(points.shape[:-1], dtype=torch.bool, device=points.mid.device)
     for found in choices.values():
         decided &= (found != UNDECIDED).all(-1)
     return decided
 
 
-def _gradient(network: Network, start: int, choices: Mapping[int, torch.Tensor], points: Enclosure) -> Enclosure:
+def _gradient(network: Network, start: int, choices: Mapping[int, torch.Tensor], points: Any, ops: Any) -> Any:
     """The gradient; where a choice is undecided, of no meaning."""
     decided = {index: found.masked_fill(found == UNDECIDED, 0) for index, found in choices.items()}
-    return _derivatives(network, start, decided, points)[start]
+    return _derivatives(network, start, decided, points, ops)[start]
 
 
 def _derivatives(
-    network: Network, start: int, choices: Mapping[int, torch.Tensor], points: Enclosure
-) -> dict[int, Enclosure]:
+    network: Network, start: int, choices: Mapping[int, torch.Tensor], points: Any, ops: Any
+) -> dict[int, Any]:
     """Of F_l with respect to every node's value; an undecided choice may count for anything from 0 to 1."""
     masks = {}
     for index, found in choices.items():
@@ -197,5 +221,5 @@ def _derivatives(
             half = open_.double() * 0.5
             mask = Enclosure(mask.double() + half, half)
         masks[index] = mask
-    seed = exact(torch.ones((*points.shape[:-1], 1), dtype=torch.float64, device=points.mid.device))
-    return differentiate(network, ENCLOSURE, masks, seed, start)
+    one = torch.ones((*points.shape[:-1], 1), dtype=points.mid.dtype, device=points.mid.device)
+    return differentiate(network, ops, masks, ops.lift(one), start)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
+from dtdsym.arithmetic.unfold import batches, window_sums
 from dtdsym.network.layers import (
     Add,
     Affine,
@@ -75,8 +77,13 @@ def _affine(node: Affine, mask: np.ndarray) -> np.ndarray:
 
 def _convolution(node: Convolution, mask: np.ndarray) -> np.ndarray:
     """Channels without bias where the weights, or the whole window, are zero."""
+    unbiased, shape = _zero(node.bias), (*mask.shape[:-1], node.size)
+    if not unbiased.any():
+        return np.zeros(shape, dtype=bool)
+    alive = torch.from_numpy((~mask).reshape(-1, mask.shape[-1])).to(torch.float32)
+    sums = [window_sums(alive[part], node.windows) for part in batches(node.windows, len(alive))]
     each = len(node.weight) // node.windows.groups
-    windows = np.repeat(taken(mask, node.windows.index).all(axis=-1), each, axis=-2)
-    no_weight = np.array([not channel.any() for channel in node.weight])
-    found = (windows | no_weight[:, None]) & _zero(node.bias)[:, None]
-    return found.reshape(*mask.shape[:-1], node.size)
+    windows = np.repeat((torch.cat(sums) == 0).numpy(), each, axis=-2)
+    no_weight = np.asarray(~node.weight.reshape(len(node.weight), -1).any(axis=1))
+    found = (windows | no_weight[:, None]) & unbiased[:, None]
+    return np.asarray(found.reshape(shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,24 @@ def evaluate(network: Network, arithmetic: Forward, feeds: Mapping[int, Any]) ->
     return values
 
 
+def stream(network: Network, arithmetic: Forward, feeds: Mapping[int, Any]) -> Iterator[tuple[int, dict[int, Any]]]:
+    """(index, values) for every node that follows from `feeds`, or is fed, in order: values holds it, its sources, and
+    whatever a later node needs, but nothing else, so that deep networks pass through bounded memory.
+
+    Take what is needed of `values` before going on: the same dictionary comes again."""
+    last = {source: index for index, node in enumerate(network.nodes) for source in node.sources}
+    values = dict(feeds)
+    for index, node in enumerate(network.nodes):
+        if index not in values:
+            if not node.sources or not all(source in values for source in node.sources):
+                continue
+            values[index] = apply(node, arithmetic, values)
+        yield index, values
+        for source in {*node.sources, index}:
+            if last.get(source, -1) <= index:
+                values.pop(source, None)
+
+
 def apply(node: Node, ops: Forward, values: Mapping[int, Any]) -> Any:
     """The value of one node, given those of its sources."""
     match node:
@@ -57,8 +75,7 @@ def apply(node: Node, ops: Forward, values: Mapping[int, Any]) -> Any:
         case Take():
             return ops.take(values[node.source], node.index)
         case MaxPool():
-            columns = (ops.take(values[node.source], column) for column in node.columns)
-            return reduce(ops.maximum, columns)
+            return ops.pool(values[node.source], node.columns)
         case AveragePool():
             columns = (ops.take(values[node.source], column) for column in node.columns)
             return ops.scale(node.shares, node.nothing, reduce(ops.add, columns))

@@ -10,6 +10,8 @@ import numpy as np
 
 from dtdsym.network.layers import Affine, AveragePool, Convolution, Linear, Scale
 
+Chosen = slice | np.ndarray
+"""Which neurons of a layer are meant: a slice, or their numbers (n,)."""
 KINDS = ("linear", "conv", "batchnorm", "scale", "avgpool")
 
 
@@ -56,27 +58,26 @@ class Layer:
             case Affine():
                 return self.width
             case Convolution():
-                return int(self.linear.windows.index.shape[2])
+                return self.linear.windows.entries
             case AveragePool():
                 return int(self.linear.index.shape[1])
             case Scale():
                 return 1
 
-    def fields(self, neurons: slice = slice(None)) -> np.ndarray | None:
+    def fields(self, neurons: Chosen = slice(None)) -> np.ndarray | None:
         """(n, fan_in) places in the source's value, -1 in the padding; None: every neuron sees all of it."""
         match self.linear:
             case Affine():
                 return None
             case Convolution():
-                chosen, index = self._chosen(neurons), self.linear.windows.index
-                each = self.size // len(index)
-                return index[chosen // each, chosen % index.shape[1]]
+                chosen, windows = self._chosen(neurons), self.linear.windows
+                return windows.seen(chosen // (self.size // windows.groups), chosen % self._positions)
             case AveragePool():
                 return self.linear.index[neurons]
             case Scale():
                 return self._chosen(neurons)[:, None]
 
-    def weights(self, neurons: slice = slice(None)) -> np.ndarray:
+    def weights(self, neurons: Chosen = slice(None)) -> np.ndarray:
         """w (n, fan_in), float64, 0 in the padding; see `factors`."""
         match self.linear:
             case Affine():
@@ -91,7 +92,7 @@ class Layer:
             case Scale():
                 return np.ones((len(self._chosen(neurons)), 1))
 
-    def factors(self, neurons: slice = slice(None)) -> np.ndarray | None:
+    def factors(self, neurons: Chosen = slice(None)) -> np.ndarray | None:
         """(n,) Fractions that multiply w and b of each neuron; None: 1 for all."""
         match self.linear:
             case AveragePool():
@@ -104,9 +105,21 @@ class Layer:
     @cached_property
     def biased(self) -> bool:
         """Whether any neuron has a bias that is not 0."""
-        return bool((self.biases() != 0).any())
+        return bool((self.biases(self.channels[1]) != 0).any())
 
-    def biases(self, neurons: slice = slice(None)) -> np.ndarray:
+    @property
+    def channels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Neurons of one channel have one bias: (size,) the channel of each, (channels,) the first neuron of each."""
+        match self.linear:
+            case AveragePool():
+                each = self.size
+            case Scale():
+                each = self.linear.repeat
+            case _:
+                each = self._positions
+        return np.arange(self.size) // each, np.arange(0, self.size, each)
+
+    def biases(self, neurons: Chosen = slice(None)) -> np.ndarray:
         """(n,) Fractions: the whole bias, what a neuron computes at a = 0."""
         chosen = self._chosen(neurons)
         match self.linear:
@@ -138,5 +151,5 @@ class Layer:
         """Neurons that share one row of weights."""
         return self.size // len(self.linear.weight) if isinstance(self.linear, Affine | Convolution) else 1
 
-    def _chosen(self, neurons: slice) -> np.ndarray:
+    def _chosen(self, neurons: Chosen) -> np.ndarray:
         return np.arange(self.size)[neurons]

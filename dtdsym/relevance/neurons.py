@@ -12,10 +12,12 @@ import numpy as np
 from dtdsym.arithmetic import Arithmetic
 from dtdsym.arithmetic.linear_algebra import pseudo_inverse
 from dtdsym.arithmetic.rational import RATIONAL
-from dtdsym.network.receptive import Layer
+from dtdsym.network.receptive import Chosen, Layer
 from dtdsym.relevance.state import State, beside, lifted
 
 ALL = slice(None)
+KEPT = 2**22
+"""Most weights of a layer that are lifted all at once, and kept; of larger ones each block's are lifted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +27,19 @@ class Neurons:
     block: which of the layer's neurons. a: the layer's input (..., 1 or out, in), 0 in the padding. z: pre-activations
     w.a + b (..., out, 1). relevance: R_j as it arrives, likewise. fields: (out, in) places in the layer's input, -1 in
     the padding; None where every neuron sees all of it. state, all_relevance: the whole layer, and what arrives at it.
+    whole: whether inputs off the receptive field count, with weight 0.
     """
 
     ops: Arithmetic
     layer: Layer
-    block: slice
+    block: Chosen
     a: Any
     z: Any
     relevance: Any
     fields: np.ndarray | None
     state: State
     all_relevance: Any
+    whole: bool = False
 
     @staticmethod
     def of(
@@ -43,7 +47,7 @@ class Neurons:
         layer: Layer,
         values: Mapping[int, Any],
         relevance: Any,
-        block: slice = ALL,
+        block: Chosen = ALL,
         *,
         whole: bool = False,
     ) -> Neurons:
@@ -54,12 +58,13 @@ class Neurons:
         fields = None if whole else layer.fields(block)
         a = source[..., None, :] if fields is None else ops.take(source, fields)
         state = State(ops, layer, source, z)
-        return Neurons(ops, layer, block, a, z[..., block, None], relevance[..., block, None], fields, state, relevance)
+        own = z[..., block, None], relevance[..., block, None]
+        return Neurons(ops, layer, block, a, *own, fields, state, relevance, whole)
 
     @property
     def w(self) -> Any:
         """Exact weights (out, in), 0 in the padding."""
-        if self.fields is None:
+        if self.fields is None and (self.whole or self.layer.size * self.layer.width <= KEPT):
             return lifted(self.ops, self.layer, "matrix", self.a, lambda: _matrix(self.layer))[self.block]
         weights, factors = self.layer.weights(self.block), self.layer.factors(self.block)
         w = self.lift(weights)

@@ -14,6 +14,7 @@ from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
 from dtdsym.errors import NoRoot, RuleError
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
+from dtdsym.network.receptive import Chosen
 from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.explain import flat_point
 from dtdsym.relevance.neurons import ALL, Neurons
@@ -44,7 +45,7 @@ def layer_roots(
     layer: int,
     rule: Rule | Composite,
     kind: str = "relevance",
-    block: slice = ALL,
+    block: Chosen = ALL,
 ) -> LayerRoots:
     """The roots of a block of neurons of layer l (from 1) of a one-logit network for a batch; `values` as `evaluate`
     gives them. A neuron's root equals the layer's input off its receptive field.

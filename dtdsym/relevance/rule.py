@@ -12,7 +12,7 @@ from typing import Any
 from dtdsym.arithmetic import Arithmetic
 from dtdsym.arithmetic.windows import inverse_index
 from dtdsym.errors import RuleError
-from dtdsym.network.receptive import Layer
+from dtdsym.network.receptive import Chosen, Layer
 from dtdsym.relevance.family import Family, anything
 from dtdsym.relevance.neurons import ALL, Neurons, Shift
 from dtdsym.relevance.rules import FAMILIES
@@ -61,7 +61,7 @@ class Rule:
         return self.family.message(neurons, self._lifted(neurons))
 
     def neurons(
-        self, ops: Arithmetic, layer: Layer, values: Mapping[int, Any], relevance: Any, block: slice = ALL
+        self, ops: Arithmetic, layer: Layer, values: Mapping[int, Any], relevance: Any, block: Chosen = ALL
     ) -> Neurons:
         """The neurons of a layer, or a block of them; all of them if this rule takes them as one."""
         block = ALL if self.family.whole else block

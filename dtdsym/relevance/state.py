@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 import torch
 
 from dtdsym.arithmetic import Arithmetic
-from dtdsym.arithmetic.enclosure import Enclosure
 from dtdsym.network.receptive import Layer
 
 _LIFTED: WeakKeyDictionary[Layer, dict[Any, Any]] = WeakKeyDictionary()
@@ -29,7 +28,9 @@ class State:
     @cached_property
     def bias(self) -> Any:
         """The whole bias of each neuron (size,), exact."""
-        return lifted(self.ops, self.layer, "bias", self.a, lambda: self.layer.biases())
+        channel, first = self.layer.channels
+        own = lifted(self.ops, self.layer, "bias", self.a, lambda: self.layer.biases(first))
+        return self.ops.take(own, channel)
 
     def lift(self, number: Any) -> Any:
         """An exact number, beside a."""
@@ -60,5 +61,5 @@ def beside(value: Any, like: Any) -> Any:
 
 
 def _device(value: Any) -> torch.device | None:
-    tensor = value.mid if isinstance(value, Enclosure) else value
+    tensor = getattr(value, "mid", value)
     return tensor.device if isinstance(tensor, torch.Tensor) else None

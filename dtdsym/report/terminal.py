@@ -13,7 +13,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import VALID
 from dtdsym.relevance.nearest_root import Nearest
@@ -30,6 +29,13 @@ MEANINGS = {
     "outside": "in another linear region, where the network computes another function",
     "no_root": "the rule has no root: the neuron does not change along its search direction",
     "undecided": "the budget ran out before a proof was found; give a larger --budget",
+}
+DECIDERS = {
+    "enclosure": "enclosures with proven bounds",
+    "ball": "enclosures in Euclidean balls with proven bounds",
+    "hundred_bits": "enclosures of about 100 bits with proven bounds",
+    "rational": "exact rationals",
+    "numeric": "floats, which prove nothing",
 }
 OF_NEAREST = {
     "degenerate": "the input lies on the neuron's hinge: its relevance is zero already",
@@ -134,8 +140,8 @@ def _sentences(row: RootRow) -> Iterator[str]:
         yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside."
     else:
         yield "None is inside."
-    if tally.residuals.maximum:
-        yield f"The Taylor identity is off by up to {nearest_float(tally.residuals.maximum):.4g}."
+    if tally.residuals.largest:
+        yield f"The Taylor identity is off by up to {tally.residuals.largest:.4g}."
 
 
 def _places(found: Findings) -> _Columns:
@@ -161,7 +167,7 @@ def _facts(found: Findings) -> _Columns:
             _percent(tally.equal_gradient, total),
             f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
             *(_percent(number, total) for number in counted),
-            f"{nearest_float(tally.residuals.maximum):.4g}",
+            f"{tally.residuals.largest:.4g}",
             f"{tally.residuals.median:.3g}",
         ))  # fmt: skip
     return _Columns("What holds at the root points", headers, tuple(rows))
@@ -262,8 +268,9 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     budget = settings.budget
     bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
     yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"
-    by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in ("enclosure", "rational")}
-    told = f"{by['enclosure']:,} places by enclosures with proven bounds, {by['rational']:,} by exact rationals"
+    by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in DECIDERS}
+    parts = [f"{by[name]:,}{' places' * (not i)} by {DECIDERS[name]}" for i, name in enumerate(filter(by.get, by))]
+    told = ", ".join(parts) or "no place"
     left = sum(row.tally.places["undecided"] for row in found.rows)
     yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
     if found.certificates is not None:

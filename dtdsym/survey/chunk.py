@@ -1,35 +1,34 @@
-"""One chunk of inputs, audited: enclosures decide what they can for all roots at once, the rationals the rest."""
+"""One chunk of an audit: stages of enclosures decide what they can for all roots at once, the rationals the rest."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 
-from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, exact, sign
-from dtdsym.geometry.batch import Home
-from dtdsym.network.evaluate import evaluate
-from dtdsym.network.layers import Convolution
+from dtdsym.arithmetic.enclosure import UNDECIDED
+from dtdsym.errors import InputError
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.nearest_root import Nearest
-from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
-from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.apart import Apart, compare
 from dtdsym.survey.certify import Certificates
 from dtdsym.survey.claims import decide_claims
 from dtdsym.survey.exactly import ExactInput
+from dtdsym.survey.facts import Facts
+from dtdsym.survey.sample import drawn
 from dtdsym.survey.settings import Settings
+from dtdsym.survey.sizes import is_large
+from dtdsym.survey.stages import Ladder, outputs, stages_of
 from dtdsym.survey.tally import Tally
-from dtdsym.survey.verdicts import OPEN, Verdicts, count, decide_batch
+from dtdsym.survey.verdicts import OPEN, Asked, Verdicts, count
 
-BLOCK_NUMBERS = 1 << 22
+NOTHING_KNOWN = Facts("undecided", None, None, None, None)
 
 
 @dataclass
@@ -54,17 +53,28 @@ class Chunk:
         return {name: getattr(self, name) for name in names}
 
 
-def audit_chunk(
-    network: Network, settings: Settings, points: np.ndarray, rejected: int, first: int, *, certify: bool = False
-) -> Chunk:
-    """Audit inputs (k, in), float64 and exact; `first` is the number of the first. `rejected` draws came before."""
+@dataclass(frozen=True)
+class Share:
+    """Which share of the work a chunk is: inputs (k, in), float64 and exact, the first of which is number `first` of
+    `count`, and of its draws of roots the part `part`. rejected: draws of inputs before them."""
+
+    points: np.ndarray
+    first: int
+    count: int
+    part: int = 0
+    rejected: int = 0
+
+
+def audit_chunk(network: Network, settings: Settings, share: Share, *, certify: bool = False) -> Chunk:
+    """Audit a share of the inputs, or of the roots drawn at one of them; inputs are counted with the first part."""
     tallies = [Tally() for _ in settings.audited for _ in settings.layers]
-    chunk = Chunk(len(points) + rejected, 0, rejected, 0, settings.domain.outside(points), tallies)
+    points, first = share.points, share.first
+    chunk = Chunk(len(points) + share.rejected, 0, share.rejected, 0, settings.domain.outside(points), tallies)
     chunk.certificates = Certificates(network) if certify else None
     chunk.apart = [Apart() for _ in settings.rules] if isinstance(settings.root, Nearest) else []
-    for logit, numbers in _by_logit(network, settings, points):
-        one = network.logit(logit)
-        _Group(one, network, logit, settings, points[numbers], [first + int(n) for n in numbers]).audit(chunk)
+    for logit, chosen in _by_logit(network, settings, points):
+        one, numbers = network.logit(logit), [first + int(n) for n in chosen]
+        _Group(one, network, logit, settings, points[chosen], numbers, share).audit(chunk)
     return chunk
 
 
@@ -79,22 +89,22 @@ def _by_logit(network: Network, settings: Settings, points: np.ndarray) -> Itera
 
 def largest_outputs(network: Network, points: np.ndarray) -> np.ndarray:
     """Index of the largest exact output at each of the points (k, in), the first of equal ones."""
-    outputs = evaluate(network, ENCLOSURE, {0: exact(torch.from_numpy(points))})[len(network.nodes) - 1]
-    low, high = outputs.lower(), outputs.upper()
-    best = outputs.mid.argmax(1)
-    rivals = high.scatter(1, best[:, None], -torch.inf).amax(1)
-    decided = low.gather(1, best[:, None])[:, 0] > rivals
-    chosen = best.numpy()
-    for index in np.flatnonzero(~decided.numpy()):
+    chosen, left = np.zeros(len(points), dtype=np.int64), np.arange(len(points))
+    for stage in stages_of(network):
+        if not len(left):
+            return chosen
+        found = outputs(network, stage, points[left])
+        low, high = found.lower(), found.upper()
+        best = found.mid.argmax(1)
+        rivals = high.scatter(1, best[:, None], -np.inf).amax(1)
+        chosen[left] = best.cpu().numpy()
+        left = left[~(low.gather(1, best[:, None])[:, 0] > rivals).cpu().numpy()]
+    if len(left) and is_large(network):
+        raise InputError(f"input {left[0]}: two outputs are too near to each other to tell the largest; give --logit")
+    for index in left:
         output = network(points[index].tolist())
         chosen[index] = max(range(len(output)), key=lambda i: (output[i], -i))
     return chosen
-
-
-def widest(network: Network) -> int:
-    """The most numbers that one node takes at one input: its value, or the patches of a convolution."""
-    patches = [node.windows.index.size for node in network.nodes if isinstance(node, Convolution)]
-    return max(*network.sizes, *patches, 1)
 
 
 @dataclass(eq=False)
@@ -108,12 +118,16 @@ class _Group:
     settings: Settings
     points: np.ndarray
     numbers: list[int]
+    share: Share
     exact_inputs: dict[int, ExactInput] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.ladder = Ladder(self.network, self.points, self.settings)
+        self.exactly_too = not is_large(self.network)
+
     def audit(self, chunk: Chunk) -> None:
-        values = self._values()
-        above = self._above(values)
-        regular = self._regular(values, above)
+        above = self._above()
+        regular = self._regular(above)
         chunk.below_min_logit += int((~above).sum())
         chunk.on_hinge += int((above & ~regular).sum())
         kept = above & regular
@@ -123,15 +137,11 @@ class _Group:
         if not kept.all():
             self.points, self.numbers = self.points[kept], [n for n, k in zip(self.numbers, kept, strict=True) if k]
             self.exact_inputs = {}
-            values = self._values()
-        homes = {layer: self._home(layer, values) for layer in self.settings.layers}
+            self.ladder = Ladder(self.network, self.points, self.settings)
         tallies = iter(chunk.tallies)
         for rule in self.settings.audited:
-            relevances = None
-            if not isinstance(rule, Nearest):
-                relevances = propagate(self.network, ENCLOSURE, values, rule, self.settings.lowest(self.network))
-            for layer, home in homes.items():
-                self._tally(next(tallies), rule, layer, home, relevances, chunk.certificates)
+            for layer in self.settings.layers:
+                self._tally(next(tallies), rule, layer, chunk.certificates)
         if chunk.apart:
             for tally, rule in zip(chunk.apart, self.settings.rules, strict=True):
                 for i, number in enumerate(self.numbers):
@@ -141,66 +151,71 @@ class _Group:
                 made = decide_claims(self.whole, self.logit, number, self.exactly(i), chunk.certificates)
                 chunk.claims.extend(made)
 
-    def _home(self, layer: int, values: Mapping[int, Enclosure]) -> Home:
-        return Home.at(self.network, self.network.layer(layer).source, values)
-
     def exactly(self, index: int) -> ExactInput:
         """The exact side of one input, made once."""
         if index not in self.exact_inputs:
             self.exact_inputs[index] = ExactInput(self.network, self.points[index], self.settings)
         return self.exact_inputs[index]
 
-    def _values(self) -> Mapping[int, Enclosure]:
-        return evaluate(self.network, ENCLOSURE, {0: exact(torch.from_numpy(self.points))})
-
-    def _above(self, values: Mapping[int, Enclosure]) -> np.ndarray:
+    def _above(self) -> np.ndarray:
         """Which explained logits are above the least one, exactly."""
-        excess = values[len(self.network.nodes) - 1][:, 0] - self.settings.min_logit
-        found = sign(excess).numpy()
+        signs = self.ladder.above(self.settings.min_logit)
         least = Fraction(self.settings.min_logit)
-        return np.array([s == 1 if abs(s) == 1 else self.exactly(i).logit > least for i, s in enumerate(found)])
+        open_ = np.flatnonzero(signs == UNDECIDED)
+        if len(open_) and not self.exactly_too:
+            raise InputError(
+                f"input {self.numbers[open_[0]]}: its logit is too near {self.settings.min_logit:g} to tell whether it "
+                "is above; give another --min-logit"
+            )
+        for i in open_:
+            signs[i] = 1 if self.exactly(int(i)).logit > least else -1
+        return np.asarray(signs == 1)
 
-    def _regular(self, values: Mapping[int, Enclosure], wanted: np.ndarray) -> np.ndarray:
+    def _regular(self, wanted: np.ndarray) -> np.ndarray:
         """Which inputs have a gradient. One whose regularity stays undecided is kept: its roots will be undecided."""
-        decided = Home.at(self.network, 0, values).decided.numpy()
-        doubtful = [i for i in np.flatnonzero(wanted & ~decided) if self.exactly(int(i)).on_hinge(0)]
-        regular = np.ones(len(decided), dtype=bool)
-        regular[doubtful] = False
+        regular = np.ones(len(wanted), dtype=bool)
+        if self.exactly_too:
+            doubtful = np.flatnonzero(wanted & ~self.ladder.decided(0))
+            regular[[i for i in doubtful if self.exactly(int(i)).on_hinge(0)]] = False
         return regular
 
     def _tally(
-        self,
-        tally: Tally,
-        rule: Rule | Composite | Nearest,
-        layer: int,
-        home: Home,
-        relevances: Relevances | None,
-        certificates: Certificates | None,
+        self, tally: Tally, rule: Rule | Composite | Nearest, layer: int, certificates: Certificates | None
     ) -> None:
         started = time.perf_counter()
-        if isinstance(rule, Nearest) or relevances is None:
-            verdicts = Verdicts.all_open(len(self.points), self.network.layer(layer).size)
-        else:
-            parts = (
-                layer_roots(self.network, ENCLOSURE, home.values, relevances, layer, rule, self.settings.kind, block)
-                for block in self._blocks(layer)
-            )
-            verdicts = Verdicts.join([decide_batch(home, found, self.settings) for found in parts])
-        hinges = self._hinges(home)
-        places = count(verdicts, tally, lambda i, j: self.exactly(i).facts(rule, layer, j), hinges, self.numbers)
+        start, neurons = self.network.layer(layer).source, self._neurons(layer)
+        hinges = self._hinges(start)
+        verdicts = self._verdicts(rule, layer, neurons)
+        asked = Asked(
+            lambda i, j: self.exactly(i).facts(rule, layer, int(neurons[j])) if self.exactly_too else NOTHING_KNOWN,
+            self.numbers, neurons, self.settings.sample_roots is None, [stage.name for stage in self.ladder.stages],
+            self.exactly_too,
+        )  # fmt: skip
+        places = count(verdicts, tally, asked, hinges, first=self.share.part == 0)
         if certificates is not None:
+            decided = self.ladder.decided(start)
             for i in np.flatnonzero(~hinges).tolist():
-                strict = (verdicts.place[i] != OPEN) & bool(home.decided[i])
+                strict = (verdicts.place[i] != OPEN) & decided[i]
                 certificates.add(self.numbers[i], self.exactly(i), self.logit, rule, layer, places[i], strict)
         tally.seconds += time.perf_counter() - started
 
-    def _blocks(self, layer: int) -> Iterator[slice]:
-        """Blocks of neurons whose roots, with all that is computed at them, hold about BLOCK_NUMBERS numbers."""
-        size = self.network.layer(layer).size
-        each = max(1, BLOCK_NUMBERS // (len(self.points) * widest(self.network)))
-        return (slice(start, min(start + each, size)) for start in range(0, size, each))
+    def _neurons(self, layer: int) -> np.ndarray:
+        """Whose roots are audited, some perhaps more than once."""
+        if self.settings.sample_roots is None:
+            return np.arange(self.network.layer(layer).size)
+        (number,) = self.numbers
+        return drawn(self.network, self.settings, layer, self.share.count, number, self.share.part).neurons
 
-    def _hinges(self, home: Home) -> np.ndarray:
+    def _verdicts(self, rule: Rule | Composite | Nearest, layer: int, neurons: np.ndarray) -> Verdicts:
+        if isinstance(rule, Nearest) or not len(neurons):
+            return Verdicts.all_open(len(self.points), len(neurons))
+        if self.settings.sample_roots is None:
+            return self.ladder.verdicts(rule, layer)
+        single, where = np.unique(neurons, return_inverse=True)
+        return self.ladder.verdicts(rule, layer, single).chosen(where)
+
+    def _hinges(self, start: int) -> np.ndarray:
         """Inputs at which F_l bends: their roots have no region to lie in."""
-        decided = home.decided.numpy()
-        return np.array([not d and self.exactly(i).on_hinge(home.start) for i, d in enumerate(decided)], dtype=bool)
+        decided = self.ladder.decided(start)
+        bends = [not d and self.exactly_too and self.exactly(i).on_hinge(start) for i, d in enumerate(decided)]
+        return np.array(bends, dtype=bool)

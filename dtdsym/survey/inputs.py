@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, exact, sign
+from dtdsym.arithmetic.enclosure import UNDECIDED, sign
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.errors import DtdsymError, InputError
-from dtdsym.network.evaluate import evaluate
 from dtdsym.network.load import load_tensor
 from dtdsym.network.network import Network
 from dtdsym.survey.settings import Domain
+from dtdsym.survey.sizes import is_large
+from dtdsym.survey.stages import outputs, stages_of
 
 TRIES = 1000
 LARGEST_NPZ = 2**31
@@ -107,8 +108,9 @@ class SampledInputs:
 
     def _sample(self, index: int) -> tuple[np.ndarray, int]:
         rng = np.random.default_rng([self.seed, index])
-        for tried in range(0, TRIES, BATCH_OF_DRAWS):
-            points = self._draw(rng, min(BATCH_OF_DRAWS, TRIES - tried))
+        each = 1 if is_large(self.network) else BATCH_OF_DRAWS
+        for tried in range(0, TRIES, each):
+            points = self._draw(rng, min(each, TRIES - tried))
             for number, above in enumerate(self._above(points)):
                 if above:
                     return points[number], tried + number
@@ -128,15 +130,18 @@ class SampledInputs:
         return drawn if low is None else np.abs(drawn)
 
     def _above(self, points: np.ndarray) -> list[bool]:
-        outputs = self._explained
-        found = evaluate(outputs, ENCLOSURE, {0: exact(torch.from_numpy(points))})[len(outputs.nodes) - 1]
-        signs = sign(found - self.min_logit)
+        signs = np.full((len(points), self._explained.sizes[-1]), UNDECIDED)
+        for stage in stages_of(self._explained):
+            left = np.flatnonzero(~(signs == 1).any(1) & (signs == UNDECIDED).any(1))
+            if len(left):
+                signs[left] = sign(outputs(self._explained, stage, points[left]) - self.min_logit).cpu().numpy()
         surely, perhaps = (signs == 1).any(1).tolist(), (signs == UNDECIDED).any(1).tolist()
         rows = zip(surely, perhaps, points, strict=True)
         return [yes or (maybe and self._exactly(point)) for yes, maybe, point in rows]
 
     def _exactly(self, point: np.ndarray) -> bool:
-        return max(self._explained(point.tolist())) > Fraction(self.min_logit)
+        """A draw whose logit cannot be told from the least one is thrown away where no exact pass is at hand."""
+        return not is_large(self.network) and max(self._explained(point.tolist())) > Fraction(self.min_logit)
 
     @cached_property
     def _explained(self) -> Network:

@@ -19,12 +19,14 @@ from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.apart import Apart
-from dtdsym.survey.chunk import audit_chunk
+from dtdsym.survey.chunk import Share, audit_chunk
 from dtdsym.survey.findings import ApartRow, CertificateCounts, Findings, InputCounts, RootRow
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
 from dtdsym.survey.ledgers import first_ledgers
+from dtdsym.survey.sample import parts
 from dtdsym.survey.settings import Settings
+from dtdsym.survey.sizes import is_large
 from dtdsym.survey.tally import Tally
 
 LARGEST_CHUNK = 1024
@@ -43,15 +45,26 @@ class Job:
     certify: bool = False
 
     @property
+    def parts(self) -> int:
+        """In how many chunks the roots drawn at the same inputs are audited."""
+        return parts(self.settings, self.inputs.count)
+
+    @property
     def chunks(self) -> int:
         """How many chunks there are."""
-        return -(-self.inputs.count // self.size)
+        return -(-self.inputs.count // self.size) * self.parts
+
+    def span(self, chunk: int) -> tuple[int, int, int]:
+        """(first input, the one after the last, part) of a chunk."""
+        group, part = divmod(chunk, self.parts)
+        return group * self.size, min((group + 1) * self.size, self.inputs.count), part
 
     def run(self, chunk: int) -> dict[str, Any]:
         """Audit one chunk; JSON values."""
-        first = chunk * self.size
-        batch = self.inputs.batch(first, min(first + self.size, self.inputs.count))
-        done = audit_chunk(self.network, self.settings, batch.points, batch.rejected, first, certify=self.certify)
+        first, after, part = self.span(chunk)
+        batch = self.inputs.batch(first, after)
+        share = Share(batch.points, first, self.inputs.count, part, batch.rejected)
+        done = audit_chunk(self.network, self.settings, share, certify=self.certify)
         found: dict[str, Any] = {"inputs": done.counts, "rows": [tally.to_json() for tally in done.tallies]}
         found["claims"] = sorted(done.claims, key=lambda claim: claim["input"])
         found["apart"] = [tally.to_json() for tally in done.apart]
@@ -76,6 +89,11 @@ def conduct(
     """Place every root of every rule at every layer, exactly, for all inputs; see `dtdsym.audit`. Raises InputError."""
     started = time.perf_counter()
     given = as_inputs(inputs, network)
+    if certificates is not None and (settings.sample_roots is not None or is_large(network)):
+        raise InputError(
+            "certificates: they are of all roots of a network that the rationals can follow; leave them out, or sample "
+            "no roots of a smaller one"
+        )
     job = Job(network, settings, given, chunk_size(network, settings), certificates is not None)
     rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.audited, settings.layers)]
     found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
@@ -87,23 +105,27 @@ def conduct(
     for chunk, data in _finished(job, executor, journal, certificates):
         if found.certificates is not None:
             found.certificates.merge(data)
-        found.inputs.merge(data["inputs"])
+        first, after, part = job.span(chunk)
+        if part == 0:
+            found.inputs.merge(data["inputs"])
         for row, tally in zip(rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
         found.decided.extend(data["claims"])
         for apart, tally in zip(found.apart, data["apart"], strict=True):
             apart.tally.merge(Apart.from_json(tally))
         if progress is not None:
-            done += min((chunk + 1) * job.size, given.count) - chunk * job.size
-            progress(done, given.count)
+            done += after - first
+            progress(done // job.parts, given.count)
     found.decided.sort(key=lambda claim: claim["input"])
-    found.ledgers = first_ledgers(network, settings, given, ledger)
+    found.ledgers = [] if is_large(network) else first_ledgers(network, settings, given, ledger)
     found.seconds = time.perf_counter() - started
     return found
 
 
 def chunk_size(network: Network, settings: Settings) -> int:
     """Inputs a chunk: does not depend on the machine, so that a run can be resumed anywhere."""
+    if settings.sample_roots is not None:
+        return 1
     largest = max(network.layer(layer).size * network.layer(layer).width for layer in settings.layers)
     return max(1, min(LARGEST_CHUNK, CHUNK_NUMBERS // largest))
 
@@ -165,6 +187,8 @@ def identity(job: Job) -> dict[str, Any]:
         "budget": [settings.budget.seconds, settings.budget.cells],
         "engine": settings.engine,
         "claims": list(settings.claims),
+        "sample_roots": settings.sample_roots,
+        "seed": settings.seed,
         "target": None if settings.target is None else [text(number) for number in settings.target],
         "chunk_size": job.size,
         "certificates": job.certify,

@@ -20,8 +20,11 @@ from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.root import check_kind
 from dtdsym.relevance.rule import Rule
+from dtdsym.survey.sizes import EXACT_WORK, is_large, work
 from dtdsym.survey.tally import PROVED_BY
 
+DEFAULT_SAMPLE = 1000
+"""Roots that are drawn of each layer of a large network, where nobody said how many."""
 DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
 
 
@@ -77,7 +80,8 @@ def _bounds(text: str, low: str, high: str) -> tuple[Fraction, Fraction]:
 class Settings:
     """rules and layers to audit, the explained logit (None: each input's largest output), and how. root: relevance or
     hinge, of the rules; or the nearest admissible ones instead, beside which the rules' explanations are set. claims:
-    those that are decided input by input, besides c5 and c6, which the root table decides; target: c3's."""
+    those that are decided input by input, besides c5 and c6, which the root table decides; target: c3's. sample_roots:
+    how many roots of each layer are drawn, by `seed` (None: all are audited)."""
 
     rules: tuple[Rule | Composite, ...]
     layers: tuple[int, ...]
@@ -89,6 +93,8 @@ class Settings:
     engine: str = "auto"
     claims: tuple[str, ...] = ()
     target: tuple[Fraction, ...] | None = None
+    sample_roots: int | None = None
+    seed: int = 0
 
     @property
     def audited(self) -> tuple[Rule | Composite | Nearest, ...]:
@@ -125,6 +131,8 @@ class Settings:
         engine: str = "auto",
         claims: Sequence[str] = (),
         target: Sequence[Any] | None = None,
+        sample_roots: int | str | None = None,
+        seed: int = 0,
     ) -> Settings:
         """Settings read from what a person writes, as `dtdsym.audit` describes it. Raises RuleError and InputError."""
         wanted_root = Nearest.parse(root) if root.split(":")[0] == Nearest.name else root
@@ -155,7 +163,35 @@ class Settings:
         own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
-        return Settings(read, chosen, number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted)
+        asked = Settings(
+            read, chosen, number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted,
+            _sample(network, sample_roots), seed,
+        )  # fmt: skip
+        asked.check(network)
+        return asked
+
+    def check(self, network: Network) -> None:
+        """Raises InputError for what needs more exact work than the network's size allows, or all roots of a layer."""
+        large = is_large(network)
+        needs = [f"claim {name}" for name in self.claims] + ["nearest roots"] * isinstance(self.root, Nearest)
+        needs += ["engine exact"] * (self.engine == "exact")
+        if needs and large:
+            raise InputError(
+                f"{needs[0]}: needs exact forward passes, and one of this network takes {work(network):,} "
+                f"multiply-adds; exact work is done up to {EXACT_WORK:,}; leave it out"
+            )
+        if self.sample_roots is not None and isinstance(self.root, Nearest):
+            raise InputError("nearest roots are found for all neurons of a layer; leave out --sample-roots")
+
+
+def _sample(network: Network, asked: int | str | None) -> int | None:
+    """How many roots of each layer are drawn; None: all."""
+    if asked is None:
+        return DEFAULT_SAMPLE if is_large(network) else None
+    number = whole_number(asked)
+    if asked != "all" and (number is None or number < 1):
+        raise InputError(f"--sample-roots {asked}: give a whole number from 1, or all")
+    return number
 
 
 def _layers(network: Network, layers: Any) -> tuple[int, ...]:

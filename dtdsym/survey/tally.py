@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from dtdsym.arithmetic.rational import from_text, text
+from dtdsym.arithmetic.rational import from_text, nearest_float, text
 from dtdsym.claims.c5 import LEAVES
 from dtdsym.claims.c6 import EQUAL
 from dtdsym.geometry.placement import PLACES
 
 BIN = math.log(1.01)
+DECIDERS = ("enclosure", "ball", "hundred_bits", "rational", "numeric")
+"""What a place can have been decided by; `numeric` proves nothing."""
 PROVED_BY = {
     "c5": LEAVES,
     "c6": tuple(name for name in PLACES if name not in (*EQUAL, "undecided")),
@@ -28,6 +30,7 @@ class Residuals:
     """Sizes of the Taylor residual |F(a) - F(root) - grad F(root).(a - root)|: the exact maximum, and a histogram.
 
     Bins are 1 % wide, so that the median is known to 1 % without keeping every value; `zero` counts exact zeros.
+    measured: the largest that enclosures saw, a rounded float, where the rationals cannot be asked.
     """
 
     maximum: Fraction = Fraction(0)
@@ -35,6 +38,7 @@ class Residuals:
     neuron: int | None = None
     zero: int = 0
     bins: dict[int, int] = field(default_factory=dict)
+    measured: float = 0.0
 
     def add_all(self, sizes: np.ndarray) -> None:
         """Count many values (floats > 0)."""
@@ -53,8 +57,14 @@ class Residuals:
         if other.maximum > self.maximum or (other.maximum == self.maximum and earlier):
             self.maximum, self.input, self.neuron = other.maximum, other.input, other.neuron
         self.zero += other.zero
+        self.measured = max(self.measured, other.measured)
         for key, times in other.bins.items():
             self.bins[key] = self.bins.get(key, 0) + times
+
+    @property
+    def largest(self) -> float:
+        """The maximum for reading."""
+        return max(nearest_float(self.maximum), self.measured)
 
     @property
     def median(self) -> float:
@@ -88,7 +98,7 @@ class Tally:
     inputs_unresolved: int = 0
     on_hinge: int = 0
     residuals: Residuals = field(default_factory=Residuals)
-    decided_by: dict[str, int] = field(default_factory=lambda: {"enclosure": 0, "rational": 0})
+    decided_by: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DECIDERS, 0))
     seconds: float = 0.0
     first: dict[str, list[Any] | None] = field(default_factory=lambda: dict.fromkeys(PROVED_BY))
 
@@ -131,6 +141,7 @@ class Tally:
                 "neuron": rest.neuron,
                 "zero": rest.zero,
                 "bins": {str(key): times for key, times in sorted(rest.bins.items())},
+                "measured": rest.measured,
             },
         }
 
@@ -144,6 +155,7 @@ class Tally:
             rest["neuron"],
             rest["zero"],
             {int(key): times for key, times in rest["bins"].items()},
+            rest["measured"],
         )
         counts = {name: data[name] for name in COUNTS}
         return Tally(

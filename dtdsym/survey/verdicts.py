@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.c6 import EQUAL
 from dtdsym.geometry.batch import Home, place_batch
@@ -20,8 +20,22 @@ from dtdsym.survey.tally import PROVED_BY, Tally
 
 OPEN = -1
 FACTS = ("equal_output", "zero_relevance", "in_domain")
-Ask = Callable[[int, int], Facts]
-"""The exact facts about the root of one input (row) for one neuron (column)."""
+
+Answers = dict[tuple[int, int], Facts]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Which roots (inputs, columns) are counted. facts(i, j): the exact facts about one. numbers: each input's number
+    in the survey; neurons: each column's neuron; whole: these are all neurons of the layer; stages: names; exact:
+    whether the rationals can be asked at all."""
+
+    facts: Callable[[int, int], Facts]
+    numbers: Sequence[int]
+    neurons: np.ndarray
+    whole: bool
+    stages: Sequence[str]
+    exact: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +43,22 @@ class Verdicts:
     """What enclosures decided about roots (inputs, neurons).
 
     place: index into PLACES, or OPEN. facts: name -> 1 yes, 0 no, OPEN. residual: float size of the Taylor residual,
-    exactly 0.0 only where it is zero by theorem, NaN where open; ceiling: a proven upper bound of it.
+    exactly 0.0 only where it is zero by theorem, NaN where open; ceiling: a proven upper bound of it. stage: index of
+    the stage that decided the place, 0 where it is open.
     """
 
     place: np.ndarray
     facts: dict[str, np.ndarray]
     residual: np.ndarray
     ceiling: np.ndarray
+    stage: np.ndarray
 
     @staticmethod
     def all_open(inputs: int, neurons: int) -> Verdicts:
         """Nothing decided yet."""
         shape = inputs, neurons
-        nothing = {name: np.full(shape, OPEN) for name in FACTS}
-        return Verdicts(np.full(shape, OPEN), nothing, np.full(shape, np.nan), np.full(shape, np.inf))
+        nothing, unknown = {name: np.full(shape, OPEN) for name in FACTS}, np.full(shape, np.nan)
+        return Verdicts(np.full(shape, OPEN), nothing, unknown, np.full(shape, np.inf), np.zeros(shape, int))
 
     @staticmethod
     def join(parts: Sequence[Verdicts]) -> Verdicts:
@@ -52,12 +68,40 @@ class Verdicts:
             {name: np.concatenate([part.facts[name] for part in parts], axis=1) for name in FACTS},
             np.concatenate([part.residual for part in parts], axis=1),
             np.concatenate([part.ceiling for part in parts], axis=1),
+            np.concatenate([part.stage for part in parts], axis=1),
         )
+
+    def chosen(self, columns: np.ndarray) -> Verdicts:
+        """On these columns (n,), some perhaps more than once."""
+        facts = {name: fact[:, columns] for name, fact in self.facts.items()}
+        rest = (side[:, columns] for side in (self.residual, self.ceiling, self.stage))
+        return Verdicts(self.place[:, columns], facts, *rest)
+
+    @property
+    def open(self) -> np.ndarray:
+        """Mask of the roots about which something is left to be decided."""
+        open_ = (self.place == OPEN) | np.isnan(self.residual)
+        for fact in self.facts.values():
+            open_ |= fact == OPEN
+        return open_ & (self.place != PLACES.index("no_root"))
+
+    def settle(self, row: int, columns: np.ndarray, later: Verdicts, stage: int) -> None:
+        """Take over what a later stage decided about roots (1, n) of one input, where it was open."""
+        place, found = self.place[row], later.place[0]
+        fresh = (place[columns] == OPEN) & (found != OPEN)
+        place[columns[fresh]] = found[fresh]
+        self.stage[row, columns[fresh]] = stage
+        for name, fact in self.facts.items():
+            open_ = fact[row, columns] == OPEN
+            fact[row, columns[open_]] = later.facts[name][0, open_]
+        lacking = np.isnan(self.residual[row, columns])
+        self.residual[row, columns[lacking]] = later.residual[0, lacking]
+        self.ceiling[row, columns] = np.minimum(self.ceiling[row, columns], later.ceiling[0])
 
 
 def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     """Ask the enclosures everything, about all roots at once."""
-    placed = place_batch(home, found.roots)
+    ops, placed = home.ops, place_batch(home, found.roots)
     output = home.values[len(home.network.nodes) - 1]
     missing = found.denominator.is_zero()
     exists = found.denominator.excludes_zero()
@@ -65,7 +109,7 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     moved = found.displacement.excludes_zero().any(-1) & exists
     same, outside = placed.same_cell & moved, placed.outside & exists
     straight = placed.same_segment & moved
-    place = torch.full(missing.shape, OPEN)
+    place = torch.full(missing.shape, OPEN, device=missing.device)
     for name, mask in (
         ("no_root", missing),
         ("degenerate", still),
@@ -75,10 +119,10 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     ):
         place[mask] = PLACES.index(name)
     change = output - placed.output
-    along = ENCLOSURE.total(placed.gradient * found.displacement)
+    along = ops.total(placed.gradient * found.displacement)
     residual = abs(change - along)
     same = same | straight
-    change = ENCLOSURE.where(same, along, change)  # equal by theorem, and the sharper of the two
+    change = ops.where(same, along, change)  # equal by theorem, and the sharper of the two
     zero = still | same
     size = torch.where(zero, 0.0, torch.where(outside & residual.excludes_zero(), residual.mid, torch.nan))
     equal = torch.where(still, 1, _is_zero(change))
@@ -92,16 +136,18 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     if settings.engine == "exact":
         place, size = torch.full_like(place, OPEN), torch.full_like(size, torch.nan)
     ceiling = torch.where(zero, 0.0, residual.upper())
-    return Verdicts(place.numpy(), {k: v.numpy() for k, v in facts.items()}, size.numpy(), ceiling.numpy())
+    told = {name: fact.cpu().numpy() for name, fact in facts.items()}
+    whole = (side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place)))
+    return Verdicts(place.cpu().numpy(), told, *whole)
 
 
-def _is_zero(value: Enclosure) -> torch.Tensor:
+def _is_zero(value: Any) -> torch.Tensor:
     return torch.where(value.is_zero(), 1, torch.where(value.excludes_zero(), 0, OPEN))
 
 
-def _within(roots: Enclosure, bounds: Bounds) -> torch.Tensor:
+def _within(roots: Any, bounds: Bounds) -> torch.Tensor:
     """Whether all coordinates lie between the bounds: decided yes, decided no, or OPEN."""
-    yes = torch.ones(roots.shape[:-1], dtype=torch.bool)
+    yes = torch.ones(roots.shape[:-1], dtype=torch.bool, device=roots.mid.device)
     no = torch.zeros_like(yes)
     for bound, below in ((bounds[0], True), (bounds[1], False)):
         if bound is not None:
@@ -111,42 +157,36 @@ def _within(roots: Enclosure, bounds: Bounds) -> torch.Tensor:
     return torch.where(yes, 1, torch.where(no, 0, OPEN))
 
 
-def count(verdicts: Verdicts, tally: Tally, ask: Ask, hinges: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
-    """Add all roots to the tally; their places (inputs, neurons), indices into PLACES.
+def count(verdicts: Verdicts, tally: Tally, asked: Asked, hinges: np.ndarray, *, first: bool = True) -> np.ndarray:
+    """Add all roots to the tally; their places (inputs, columns), indices into PLACES.
 
-    hinges: inputs left out; numbers: each input's number in the survey."""
-    tally.on_hinge += int(hinges.sum())
+    hinges: inputs left out. first: inputs are counted too, not only roots."""
+    tally.on_hinge += int(hinges.sum()) if first else 0
     kept = ~hinges
-    asked = {}
-    for i, j in np.argwhere(_open(verdicts) & kept[:, None]):
-        facts = asked[int(i), int(j)] = ask(int(i), int(j))
+    answers: Answers = {}
+    for i, j in np.argwhere(verdicts.open & kept[:, None]):
+        facts = answers[int(i), int(j)] = asked.facts(int(i), int(j))
         if facts.residual is not None:
-            tally.residuals.record(facts.residual, numbers[i], int(j))
-    place = _final_places(verdicts, asked)
+            tally.residuals.record(facts.residual, asked.numbers[i], int(asked.neurons[j]))
+    place = _final_places(verdicts, answers)
     for index, name in enumerate(PLACES):
         tally.places[name] += int((place[kept] == index).sum())
-    tally.decided_by["enclosure"] += int((verdicts.place[kept] != OPEN).sum())
-    left = verdicts.place[kept] == OPEN
-    tally.decided_by["rational"] += int((left & (place[kept] != PLACES.index("undecided"))).sum())
-    _count_facts(verdicts, place, asked, kept, tally)
-    _count_inputs(place[kept], tally)
-    _note_first(place, kept, tally, numbers)
-    _count_residuals(verdicts, asked, kept, tally)
-    _settle_maximum(verdicts, kept, asked, tally, ask, numbers)
+    left = verdicts.place == OPEN
+    for number, name in enumerate(asked.stages):
+        tally.decided_by[name] = tally.decided_by.get(name, 0) + int(((verdicts.stage == number) & ~left)[kept].sum())
+    tally.decided_by["rational"] += int((left & (place != PLACES.index("undecided")))[kept].sum())
+    _count_facts(verdicts, place, answers, kept, tally)
+    if asked.whole:
+        _count_inputs(place[kept], tally)
+    _note_first(place, kept, tally, asked)
+    _count_residuals(verdicts, answers, kept, tally)
+    _settle_maximum(verdicts, kept, answers, tally, asked)
     return place
 
 
-def _open(verdicts: Verdicts) -> np.ndarray:
-    """Roots about which something is left for the rationals."""
-    open_ = (verdicts.place == OPEN) | np.isnan(verdicts.residual)
-    for fact in verdicts.facts.values():
-        open_ |= fact == OPEN
-    return open_ & (verdicts.place != PLACES.index("no_root"))
-
-
-def _final_places(verdicts: Verdicts, asked: dict[tuple[int, int], Facts]) -> np.ndarray:
+def _final_places(verdicts: Verdicts, answers: Answers) -> np.ndarray:
     place = verdicts.place.copy()
-    for (i, j), facts in asked.items():
+    for (i, j), facts in answers.items():
         exact = PLACES.index(facts.place)
         if place[i, j] not in (OPEN, exact) and facts.place != "undecided":
             raise AssertionError(f"enclosures say {PLACES[place[i, j]]}, rationals {facts.place}: a bug; please report")
@@ -154,14 +194,12 @@ def _final_places(verdicts: Verdicts, asked: dict[tuple[int, int], Facts]) -> np
     return place
 
 
-def _count_facts(
-    verdicts: Verdicts, place: np.ndarray, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally
-) -> None:
+def _count_facts(verdicts: Verdicts, place: np.ndarray, answers: Answers, kept: np.ndarray, tally: Tally) -> None:
     tally.equal_gradient += int(np.isin(place[kept], [PLACES.index(name) for name in EQUAL]).sum())
     exists = (place != PLACES.index("no_root")) & kept[:, None]
     for name in FACTS:
         known = verdicts.facts[name]
-        yes = sum(1 for (i, j), facts in asked.items() if known[i, j] == OPEN and getattr(facts, name))
+        yes = sum(1 for (i, j), facts in answers.items() if known[i, j] == OPEN and getattr(facts, name))
         setattr(tally, name, getattr(tally, name) + int(((known == 1) & exists).sum()) + yes)
 
 
@@ -175,37 +213,38 @@ def _count_inputs(place: np.ndarray, tally: Tally) -> None:
     tally.inputs_all_equal_gradient += int(equal.all(1).sum())
 
 
-def _note_first(place: np.ndarray, kept: np.ndarray, tally: Tally, numbers: Sequence[int]) -> None:
+def _note_first(place: np.ndarray, kept: np.ndarray, tally: Tally, asked: Asked) -> None:
     for claim, names in PROVED_BY.items():
         proves = np.isin(place, [PLACES.index(name) for name in names]) & kept[:, None]
         for i in np.flatnonzero(proves.any(1))[:1].tolist():
             j = int(proves[i].argmax())
-            tally.note(claim, [numbers[i], j, PLACES[place[i, j]]])
+            tally.note(claim, [asked.numbers[i], int(asked.neurons[j]), PLACES[place[i, j]]])
 
 
-def _count_residuals(verdicts: Verdicts, asked: dict[tuple[int, int], Facts], kept: np.ndarray, tally: Tally) -> None:
+def _count_residuals(verdicts: Verdicts, answers: Answers, kept: np.ndarray, tally: Tally) -> None:
     sizes = verdicts.residual.copy()
-    for (i, j), facts in asked.items():
-        sizes[i, j] = np.nan if facts.residual is None else nearest_float(facts.residual)
+    for (i, j), facts in answers.items():
+        if facts.residual is not None:
+            sizes[i, j] = nearest_float(facts.residual)
     sizes = sizes[kept]
     tally.residuals.zero += int((sizes == 0).sum())
     tally.residuals.add_all(sizes[sizes > 0])
 
 
-def _settle_maximum(
-    verdicts: Verdicts,
-    kept: np.ndarray,
-    asked: dict[tuple[int, int], Facts],
-    tally: Tally,
-    ask: Ask,
-    numbers: Sequence[int],
-) -> None:
-    """The exact maximum: evaluate the roots of highest ceiling until no other ceiling is above what was found."""
-    ceiling = np.where(kept[:, None] & (verdicts.place == PLACES.index("outside")), verdicts.ceiling, 0.0)
+def _settle_maximum(verdicts: Verdicts, kept: np.ndarray, answers: Answers, tally: Tally, asked: Asked) -> None:
+    """The exact maximum: evaluate the roots of highest ceiling until no other ceiling is above what was found.
+
+    Where nothing can be evaluated exactly, what the enclosures measured is kept beside it."""
+    outside = kept[:, None] & (verdicts.place == PLACES.index("outside"))
+    if not asked.exact:
+        measured = verdicts.residual[outside & ~np.isnan(verdicts.residual)]
+        tally.residuals.measured = max(tally.residuals.measured, float(measured.max(initial=0.0)))
+        return
+    ceiling = np.where(outside, verdicts.ceiling, 0.0)
     for flat in np.argsort(-ceiling, axis=None, kind="stable"):
         i, j = (int(n) for n in np.unravel_index(flat, ceiling.shape))
         if not ceiling[i, j] > tally.residuals.maximum:
             return
-        residual = (asked.get((i, j)) or ask(i, j)).residual
+        residual = (answers.get((i, j)) or asked.facts(i, j)).residual
         if residual is not None:
-            tally.residuals.record(residual, numbers[i], j)
+            tally.residuals.record(residual, asked.numbers[i], int(asked.neurons[j]))

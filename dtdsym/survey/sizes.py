@@ -1,0 +1,27 @@
+"""How much work a network is, and from which size on the rationals are out of reach."""
+
+from __future__ import annotations
+
+from dtdsym.network.layers import Affine, Convolution
+from dtdsym.network.network import Network
+
+SMALL_WORK = 2**20
+"""Multiply-adds of a forward pass up to which the rationals are as quick as enclosures of 100 bits."""
+EXACT_WORK = 2**24
+"""Above, no question is put to the rationals."""
+
+
+def work(network: Network) -> int:
+    """Multiply-adds of one forward pass."""
+    total = 0
+    for node in network.nodes:
+        if isinstance(node, Affine):
+            total += node.weight.size
+        elif isinstance(node, Convolution):
+            total += node.size * node.windows.entries
+    return total
+
+
+def is_large(network: Network) -> bool:
+    """Whether the rationals are out of reach."""
+    return work(network) > EXACT_WORK
