@@ -82,7 +82,7 @@ class Windows:
         each = self.shape[0] // self.groups
         channels = (groups[:, None] * each + np.arange(each))[:, :, None] * math.prod(self.shape[1:])
         plane = self._plane[positions][:, None, :]
-        return np.where(plane < 0, -1, channels + plane).reshape(len(groups), -1)
+        return np.where(plane < 0, -1, channels + plane).reshape(len(groups), self.entries)
 
     @cached_property
     def inverse(self) -> np.ndarray:
