@@ -44,9 +44,16 @@ class Home:
     ops: Any = ENCLOSURE
 
     @staticmethod
-    def at(network: Network, start: int, values: Mapping[int, Any], ops: Any = ENCLOSURE) -> Home:
-        """From the values of all nodes of a one-logit network, batch first."""
-        seen = _Passage(network, start)
+    def at(
+        network: Network,
+        start: int,
+        values: Mapping[int, Any],
+        ops: Any = ENCLOSURE,
+        known: Mapping[int, torch.Tensor] | None = None,
+    ) -> Home:
+        """From the values of all nodes of a one-logit network, batch first. known: ReLU node -> signs (batch, width)
+        that were decided elsewhere, UNDECIDED where they were not."""
+        seen = _Passage(network, start, known)
         for index in range(len(network.nodes)):
             seen.look(index, values)
         gradient = _gradient(network, start, seen.choices, values[start], ops)
@@ -148,8 +155,8 @@ class _Passage:
     only from these and from constants. Zeros of this kind tie in a window for certain; others may do so at this point
     only, by accident."""
 
-    def __init__(self, network: Network, start: int) -> None:
-        self.network, self.start = network, start
+    def __init__(self, network: Network, start: int, known: Mapping[int, torch.Tensor] | None = None) -> None:
+        self.network, self.start, self.known = network, start, known or {}
         self.below, self.beside = descendants(network, start), bypassing(network, start)
         self.zeros: dict[int, np.ndarray] = {}
         self.choices: dict[int, torch.Tensor] = {}
@@ -166,7 +173,10 @@ class _Passage:
     def _read(self, index: int, node: Node, values: Mapping[int, Any]) -> None:
         self.zeros[index] = zero_entries(node, self.zeros)
         if isinstance(node, Relu):
-            found = self.choices[index] = _neurons(values[node.source], self.zeros[index])
+            found = _neurons(values[node.source], self.zeros[index])
+            if index in self.known:
+                found = torch.where(found == UNDECIDED, self.known[index], found)
+            self.choices[index] = found
             self.zeros[index] = ((found == -1) | (found == 0)).cpu().numpy()
         elif isinstance(node, MaxPool):
             self.choices[index] = _windows(node, values[node.source], self.zeros[node.source])

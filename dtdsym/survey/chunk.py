@@ -21,6 +21,7 @@ from dtdsym.survey.certify import Certificates
 from dtdsym.survey.claims import decide_claims
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.facts import Facts
+from dtdsym.survey.numeric import NumericLadder
 from dtdsym.survey.sample import drawn
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.sizes import is_large
@@ -34,7 +35,8 @@ NOTHING_KNOWN = Facts("undecided", None, None, None, None)
 @dataclass
 class Chunk:
     """What one chunk adds to the report: how its inputs fared, a tally for each (rule, layer) in order, and, where they
-    are wanted, certificates. apart: for each rule, where nearest roots were asked for."""
+    are wanted, certificates. apart: for each rule, where nearest roots were asked for. signs: of ReLUs at the inputs,
+    how many were decided by what."""
 
     count: int
     audited: int
@@ -45,6 +47,7 @@ class Chunk:
     certificates: Certificates | None = None
     claims: list[dict[str, Any]] = field(default_factory=list)
     apart: list[Apart] = field(default_factory=list)
+    signs: dict[str, int] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -122,8 +125,8 @@ class _Group:
     exact_inputs: dict[int, ExactInput] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ladder = Ladder(self.network, self.points, self.settings)
-        self.exactly_too = not is_large(self.network)
+        self.ladder = self._ladder()
+        self.exactly_too = not is_large(self.network) and not self.settings.numeric
 
     def audit(self, chunk: Chunk) -> None:
         above = self._above()
@@ -137,7 +140,10 @@ class _Group:
         if not kept.all():
             self.points, self.numbers = self.points[kept], [n for n, k in zip(self.numbers, kept, strict=True) if k]
             self.exact_inputs = {}
-            self.ladder = Ladder(self.network, self.points, self.settings)
+            self.ladder = self._ladder()
+        if self.share.part == 0:
+            for name, times in self._signs().items():
+                chunk.signs[name] = chunk.signs.get(name, 0) + times
         tallies = iter(chunk.tallies)
         for rule in self.settings.audited:
             for layer in self.settings.layers:
@@ -150,6 +156,13 @@ class _Group:
             for i, number in enumerate(self.numbers):
                 made = decide_claims(self.whole, self.logit, number, self.exactly(i), chunk.certificates)
                 chunk.claims.extend(made)
+
+    def _ladder(self) -> Ladder | NumericLadder:
+        made = NumericLadder if self.settings.numeric else Ladder
+        return made(self.network, self.points, self.settings)
+
+    def _signs(self) -> dict[str, int]:
+        return self.ladder.signs(exact=self.exactly_too)
 
     def exactly(self, index: int) -> ExactInput:
         """The exact side of one input, made once."""
@@ -188,7 +201,7 @@ class _Group:
         verdicts = self._verdicts(rule, layer, neurons)
         asked = Asked(
             lambda i, j: self.exactly(i).facts(rule, layer, int(neurons[j])) if self.exactly_too else NOTHING_KNOWN,
-            self.numbers, neurons, self.settings.sample_roots is None, [stage.name for stage in self.ladder.stages],
+            self.numbers, neurons, self.settings.sample_roots is None, self.ladder.names,
             self.exactly_too,
         )  # fmt: skip
         places = count(verdicts, tally, asked, hinges, first=self.share.part == 0)

@@ -120,7 +120,8 @@ class CertificateCounts:
 class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
     compared: what an explanation made elsewhere was found to be. decided: claims, input by input. apart: the rules
-    beside nearest admissible roots, if these were asked for. in_box: claims on all inputs of a box. seconds: wall-clock
+    beside nearest admissible roots, if these were asked for. signs: of ReLUs at the audited inputs, how many each stage
+    decided. in_box: claims on all inputs of a box. seconds: wall-clock
     time."""
 
     network: Network
@@ -135,6 +136,7 @@ class Findings:
     certificates: CertificateCounts | None = None
     decided: list[dict[str, Any]] = field(default_factory=list)
     apart: list[ApartRow] = field(default_factory=list)
+    signs: dict[str, int] = field(default_factory=dict)
     in_box: list[dict[str, Any]] = field(default_factory=list)
 
     @property

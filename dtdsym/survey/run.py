@@ -66,6 +66,7 @@ class Job:
         share = Share(batch.points, first, self.inputs.count, part, batch.rejected)
         done = audit_chunk(self.network, self.settings, share, certify=self.certify)
         found: dict[str, Any] = {"inputs": done.counts, "rows": [tally.to_json() for tally in done.tallies]}
+        found["signs"] = done.signs
         found["claims"] = sorted(done.claims, key=lambda claim: claim["input"])
         found["apart"] = [tally.to_json() for tally in done.apart]
         if done.certificates is not None:
@@ -108,6 +109,8 @@ def conduct(
         first, after, part = job.span(chunk)
         if part == 0:
             found.inputs.merge(data["inputs"])
+        for name, times in data["signs"].items():
+            found.signs[name] = found.signs.get(name, 0) + times
         for row, tally in zip(rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
         found.decided.extend(data["claims"])

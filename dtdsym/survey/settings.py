@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 
 from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.arithmetic.whole import whole_number
@@ -23,6 +24,7 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.survey.sizes import EXACT_WORK, is_large, work
 from dtdsym.survey.tally import PROVED_BY
 
+ENGINES = ("auto", "exact", "numeric", "numeric:float32")
 DEFAULT_SAMPLE = 1000
 """Roots that are drawn of each layer of a large network, where nobody said how many."""
 DEFAULT_RULES = ("lrp0", "gamma:1", "w2", "zplus")
@@ -95,6 +97,17 @@ class Settings:
     target: tuple[Fraction, ...] | None = None
     sample_roots: int | None = None
     seed: int = 0
+    device: str = "cpu"
+
+    @property
+    def numeric(self) -> bool:
+        """Whether floats alone decide, which proves nothing."""
+        return self.engine.startswith("numeric")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the numeric engine computes in."""
+        return torch.float32 if self.engine == "numeric:float32" else torch.float64
 
     @property
     def audited(self) -> tuple[Rule | Composite | Nearest, ...]:
@@ -133,14 +146,15 @@ class Settings:
         target: Sequence[Any] | None = None,
         sample_roots: int | str | None = None,
         seed: int = 0,
+        device: str = "cpu",
     ) -> Settings:
         """Settings read from what a person writes, as `dtdsym.audit` describes it. Raises RuleError and InputError."""
         wanted_root = Nearest.parse(root) if root.split(":")[0] == Nearest.name else root
         if wanted_root not in ("relevance", "hinge") and not isinstance(wanted_root, Nearest):
             raise InputError(f"root {root!r}: expected relevance, hinge, or nearest[:NORM[:nonnegative]]")
         kind = "relevance" if isinstance(wanted_root, Nearest) else wanted_root
-        if engine not in ("auto", "exact"):
-            raise InputError(f"engine {engine!r}: expected auto or exact; a merely numeric engine is not there yet")
+        if engine not in ENGINES:
+            raise InputError(f"engine {engine!r}: expected one of {', '.join(ENGINES)}")
         if not math.isfinite(min_logit):
             raise InputError(f"--min-logit {min_logit}: the least logit must be a finite number")
         chosen = _layers(network, layers)
@@ -165,7 +179,7 @@ class Settings:
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
         asked = Settings(
             read, chosen, number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted,
-            _sample(network, sample_roots), seed,
+            _sample(network, sample_roots), seed, _device(device),
         )  # fmt: skip
         asked.check(network)
         return asked
@@ -175,6 +189,8 @@ class Settings:
         large = is_large(network)
         needs = [f"claim {name}" for name in self.claims] + ["nearest roots"] * isinstance(self.root, Nearest)
         needs += ["engine exact"] * (self.engine == "exact")
+        if needs and self.numeric:
+            raise InputError(f"{needs[0]}: the numeric engine proves nothing; ask it of engine auto")
         if needs and large:
             raise InputError(
                 f"{needs[0]}: needs exact forward passes, and one of this network takes {work(network):,} "
@@ -192,6 +208,18 @@ def _sample(network: Network, asked: int | str | None) -> int | None:
     if asked != "all" and (number is None or number < 1):
         raise InputError(f"--sample-roots {asked}: give a whole number from 1, or all")
     return number
+
+
+def _device(name: str) -> str:
+    """A device that there is."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as err:
+        reason = str(err).splitlines()[0]
+        raise InputError(
+            f"--device {name}: torch cannot use it here ({reason}); give cpu, or cuda where there is one"
+        ) from err
+    return name
 
 
 def _layers(network: Network, layers: Any) -> tuple[int, ...]:

@@ -21,7 +21,8 @@ from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, sign
 from dtdsym.arithmetic.pair import PAIR
 from dtdsym.geometry.batch import Home
 from dtdsym.network.evaluate import evaluate, stream
-from dtdsym.network.layers import Convolution
+from dtdsym.network.cone import cone, values_of, work_of
+from dtdsym.network.layers import Convolution, Relu
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.neurons import ALL
@@ -29,9 +30,11 @@ from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.sizes import EXACT_WORK, SMALL_WORK, work
+from dtdsym.survey.sizes import EXACT_WORK, SMALL_WORK, is_large, work
 from dtdsym.survey.verdicts import Verdicts, decide_batch
 
+CONE_WORK = 2**20
+"""Multiply-adds up to which neurons are evaluated exactly, from their cones."""
 BLOCK_NUMBERS = 2**22
 LARGE_BLOCK_NUMBERS = 2**24
 
@@ -79,13 +82,37 @@ class View:
     @cached_property
     def values(self) -> Mapping[int, Any]:
         """Of all nodes."""
-        return evaluate(self.network, self.stage.ops, {0: self.stage.ops.lift(torch.from_numpy(self.points))})
+        points = torch.from_numpy(self.points).to(self.settings.device)
+        return evaluate(self.network, self.stage.ops, {0: self.stage.ops.lift(points)})
 
     def home(self, start: int) -> Home:
         """F_l around the inputs, for the layer that reads node `start`."""
         if start not in self._homes:
-            self._homes[start] = Home.at(self.network, start, self.values, self.stage.ops)
+            self._homes[start] = Home.at(self.network, start, self.values, self.stage.ops, self._exact_signs)
         return self._homes[start]
+
+    @cached_property
+    def _exact_signs(self) -> Mapping[int, torch.Tensor]:
+        """Of the neurons whose signs the last stage before the rationals leaves open at the one input of a large
+        network, those whose cones are small enough for an exact evaluation: ReLU node -> signs (1, width)."""
+        if self.stage is not HUNDRED_BITS or not is_large(self.network):
+            return {}
+        found = Home.at(self.network, 0, self.values, self.stage.ops).choices
+        return {index: signs for index, part in found.items() if (signs := self._by_cones(index, part)) is not None}
+
+    def _by_cones(self, index: int, part: torch.Tensor) -> torch.Tensor | None:
+        """Exact signs of a ReLU's open neurons (1, width); None where there are none, or they see too much."""
+        node, open_ = self.network.nodes[index], np.flatnonzero((part[0] == UNDECIDED).cpu().numpy())
+        if not isinstance(node, Relu) or not len(open_):
+            return None
+        needed = cone(self.network, node.source, open_)
+        if work_of(self.network, needed) > CONE_WORK:
+            return None
+        exact = values_of(self.network, needed, self.points[0])[node.source]
+        signs = np.array([(value > 0) - (value < 0) or UNDECIDED for value in exact], dtype=np.int8)
+        found = torch.full_like(part, UNDECIDED)
+        found[0, torch.from_numpy(open_).to(part.device)] = torch.from_numpy(signs).to(part.device)
+        return found
 
     def verdicts(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None = None) -> Verdicts:
         """On the roots of these neurons of a layer, or of all of them."""
@@ -133,6 +160,7 @@ class Ladder:
 
     def __init__(self, network: Network, points: np.ndarray, settings: Settings) -> None:
         self.stages = stages_of(network)
+        self.names = tuple(stage.name for stage in self.stages)
         self.first = View(self.stages[0], network, points, settings)
         self._later: dict[tuple[int, int], View] = {}
 
@@ -147,7 +175,7 @@ class Ladder:
 
     def verdicts(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None = None) -> Verdicts:
         """On the roots of these neurons, or of all: what no stage decides stays open."""
-        found = self.first.verdicts(rule, layer, neurons)
+        found = self._begun(rule, layer, neurons)
         for number in range(1, len(self.stages)):
             for row in range(len(found.place)):
                 columns = np.flatnonzero(found.open[row])
@@ -155,6 +183,46 @@ class Ladder:
                     asked = columns if neurons is None else neurons[columns]
                     found.settle(row, columns, self.later(number, row).verdicts(rule, layer, asked), number)
         return found
+
+    def _begun(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None) -> Verdicts:
+        """By the first stage; where that cannot even tell the patterns of a large network's inputs, it is passed over:
+        it would tell those of roots no better."""
+        start = self.first.network.layer(layer).source
+        if is_large(self.first.network) and not self.first.home(start).decided.any():
+            size = self.first.network.layer(layer).size if neurons is None else len(neurons)
+            return Verdicts.all_open(len(self.first.points), size)
+        return self.first.verdicts(rule, layer, neurons)
+
+    def signs(self, *, exact: bool) -> dict[str, int]:
+        """How many signs of ReLUs at the inputs each stage decided; exact: the rationals tell the rest."""
+        found: dict[str, int] = {}
+        for row in range(len(self.first.points)):
+            open_ = self._tell(found, self.names[0], self.first.home(0).choices, row, None)
+            for number in range(1, len(self.stages)):
+                if any(mask.any() for mask in open_.values()):
+                    open_ = self._tell(found, self.names[number], self.later(number, row).home(0).choices, 0, open_)
+            left = sum(int(mask.sum()) for mask in open_.values())
+            name = "rational" if exact else "open"
+            found[name] = found.get(name, 0) + left
+        return found
+
+    def _tell(
+        self,
+        found: dict[str, int],
+        name: str,
+        choices: Mapping[int, torch.Tensor],
+        row: int,
+        before: Mapping[int, torch.Tensor] | None,
+    ) -> dict[int, torch.Tensor]:
+        """Count what a stage decided of the signs open before it; the masks of those that are open after it."""
+        relus = (index for index in choices if isinstance(self.first.network.nodes[index], Relu))
+        left = {}
+        for index in relus:
+            open_ = choices[index][row] == UNDECIDED
+            asked = torch.ones_like(open_) if before is None else before[index]
+            left[index] = asked & open_
+            found[name] = found.get(name, 0) + int((asked & ~open_).sum())
+        return left
 
     def decided(self, start: int) -> np.ndarray:
         """(k,) mask: at which inputs every choice of the function of node `start`'s value is decided."""

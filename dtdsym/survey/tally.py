@@ -85,7 +85,8 @@ class Tally:
     """Counts over roots (places, equal_*, zero_relevance, in_domain) and over inputs (inputs_*, on_hinge).
 
     decided_by: how each place was decided. seconds: time spent on them. first: claim (c5, c6) -> the first root in
-    order of inputs and neurons that proves it: [input number, neuron, place], or None.
+    order of inputs and neurons that proves it: [input number, neuron, place], or None. flagged: places by floats alone
+    whose margin is below 1; margin: the smallest of all such places, inf where there are none.
     """
 
     places: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
@@ -101,6 +102,8 @@ class Tally:
     decided_by: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DECIDERS, 0))
     seconds: float = 0.0
     first: dict[str, list[Any] | None] = field(default_factory=lambda: dict.fromkeys(PROVED_BY))
+    flagged: int = 0
+    margin: float = math.inf
 
     @property
     def total(self) -> int:
@@ -115,10 +118,16 @@ class Tally:
             mine, theirs = getattr(self, name), getattr(other, name)
             for key, times in theirs.items():
                 mine[key] += times
+        self.margin = min(self.margin, other.margin)
         self.residuals.merge(other.residuals)
         for claim, found in other.first.items():
             self.note(claim, found)
         self.seconds += other.seconds
+
+    def flag(self, margins: np.ndarray) -> None:
+        """Count margins, inf for places that are proved."""
+        self.flagged += int((margins < 1).sum())
+        self.margin = min(self.margin, float(margins.min(initial=math.inf)))
 
     def note(self, claim: str, found: list[Any] | None) -> None:
         """A root that proves a claim; the earliest is kept."""
@@ -135,6 +144,7 @@ class Tally:
             "decided_by": self.decided_by,
             "seconds": self.seconds,
             "first": self.first,
+            "margin": None if math.isinf(self.margin) else self.margin,
             "residuals": {
                 "maximum": text(rest.maximum),
                 "input": rest.input,
@@ -163,6 +173,7 @@ class Tally:
             decided_by=dict(data["decided_by"]),
             seconds=data["seconds"],
             first=dict(data["first"]),
+            margin=math.inf if data["margin"] is None else data["margin"],
             residuals=residuals,
             **counts,
         )
@@ -177,4 +188,5 @@ COUNTS = (
     "inputs_any_different_gradient",
     "inputs_unresolved",
     "on_hinge",
+    "flagged",
 )

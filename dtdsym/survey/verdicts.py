@@ -44,7 +44,7 @@ class Verdicts:
 
     place: index into PLACES, or OPEN. facts: name -> 1 yes, 0 no, OPEN. residual: float size of the Taylor residual,
     exactly 0.0 only where it is zero by theorem, NaN where open; ceiling: a proven upper bound of it. stage: index of
-    the stage that decided the place, 0 where it is open.
+    the stage that decided the place, 0 where it is open. margin: of places by floats alone, else inf.
     """
 
     place: np.ndarray
@@ -52,13 +52,15 @@ class Verdicts:
     residual: np.ndarray
     ceiling: np.ndarray
     stage: np.ndarray
+    margin: np.ndarray
 
     @staticmethod
     def all_open(inputs: int, neurons: int) -> Verdicts:
         """Nothing decided yet."""
         shape = inputs, neurons
         nothing, unknown = {name: np.full(shape, OPEN) for name in FACTS}, np.full(shape, np.nan)
-        return Verdicts(np.full(shape, OPEN), nothing, unknown, np.full(shape, np.inf), np.zeros(shape, int))
+        sure = np.full(shape, np.inf)
+        return Verdicts(np.full(shape, OPEN), nothing, unknown, sure, np.zeros(shape, int), sure.copy())
 
     @staticmethod
     def join(parts: Sequence[Verdicts]) -> Verdicts:
@@ -69,13 +71,16 @@ class Verdicts:
             np.concatenate([part.residual for part in parts], axis=1),
             np.concatenate([part.ceiling for part in parts], axis=1),
             np.concatenate([part.stage for part in parts], axis=1),
+            np.concatenate([part.margin for part in parts], axis=1),
         )
 
     def chosen(self, columns: np.ndarray) -> Verdicts:
         """On these columns (n,), some perhaps more than once."""
         facts = {name: fact[:, columns] for name, fact in self.facts.items()}
-        rest = (side[:, columns] for side in (self.residual, self.ceiling, self.stage))
-        return Verdicts(self.place[:, columns], facts, *rest)
+        residual, ceiling, stage, margin = (
+            side[:, columns] for side in (self.residual, self.ceiling, self.stage, self.margin)
+        )
+        return Verdicts(self.place[:, columns], facts, residual, ceiling, stage, margin)
 
     @property
     def open(self) -> np.ndarray:
@@ -137,8 +142,11 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
         place, size = torch.full_like(place, OPEN), torch.full_like(size, torch.nan)
     ceiling = torch.where(zero, 0.0, residual.upper())
     told = {name: fact.cpu().numpy() for name, fact in facts.items()}
-    whole = (side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place)))
-    return Verdicts(place.cpu().numpy(), told, *whole)
+    proved = torch.full_like(size, torch.inf)
+    residuals, ceilings, stage, margin = (
+        side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place), proved)
+    )
+    return Verdicts(place.cpu().numpy(), told, residuals, ceilings, stage, margin)
 
 
 def _is_zero(value: Any) -> torch.Tensor:
@@ -180,6 +188,7 @@ def count(verdicts: Verdicts, tally: Tally, asked: Asked, hinges: np.ndarray, *,
         _count_inputs(place[kept], tally)
     _note_first(place, kept, tally, asked)
     _count_residuals(verdicts, answers, kept, tally)
+    tally.flag(verdicts.margin[kept])
     _settle_maximum(verdicts, kept, answers, tally, asked)
     return place
 
