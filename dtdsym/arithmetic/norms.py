@@ -85,10 +85,12 @@ def _foldings(kernel: torch.Tensor, windows: Windows) -> Iterator[tuple[int, tor
 
 
 def row_norms(matrix: torch.Tensor) -> torch.Tensor:
-    """(out,) upper bounds of the Euclidean norms of the rows of (out, in), inf beyond float64 (law 3)."""
-    scale = exponent(matrix.abs().amax(1))
-    norm = _sum_of_squares(matrix * power(-scale).unsqueeze(1), 1).sqrt_().mul_(GROW) * power(scale)
-    zero = (matrix == 0).all(1)
+    """(...) upper bounds of the Euclidean norms of the rows of (..., n), inf beyond float64 (law 3)."""
+    largest = matrix.abs().amax(-1)
+    scale = exponent(largest)
+    scaled = matrix * power(-scale).unsqueeze(-1)
+    norm = _sum_of_squares(scaled, -1).sqrt_().mul_(GROW) * power(scale)
+    zero = largest == 0
     return torch.nextafter(norm, torch.full_like(norm, math.inf)).masked_fill_(zero, 0.0)
 
 

@@ -1,0 +1,170 @@
+"""Affine maps and convolutions of pairs: exact split products, and radii and balls through proven norms.
+
+Let x be a value with centre m, radii r and ball rho = min(ball, ||r||_2), and y = W x + b. The computed centre errs by
+at most `error` (split_products.py), in every entry; besides, |W (x - m)| is at most
+    |W_j| r, and ||w_j||_2 rho', with rho' = rho, or less, the norm of r over the window that j sees: the radius;
+    sigma rho over all outputs together, sigma >= ||W||_2 (norms.py): the ball.
+An output that meets only entries that are exactly 0 is exactly its bias.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dtdsym.arithmetic.error_free import etas, two_sum
+from dtdsym.arithmetic.norms import norms_of, norms_of_convolution, row_norms
+from dtdsym.arithmetic.pair_value import Pair, made, settled
+from dtdsym.arithmetic.patches import Patches, planar, reversed_windows, spread
+from dtdsym.arithmetic.powers import exponent, power
+from dtdsym.arithmetic.rounding import ETA, GROW, UNIT
+from dtdsym.arithmetic.split_products import Job, SplitWeight, split_product
+from dtdsym.arithmetic.windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """weight (1, out, in), cut; size (in, out) = |W|; rows (out,) and spectral, its norms."""
+
+    weight: SplitWeight
+    size: torch.Tensor
+    rows: torch.Tensor
+    spectral: float
+
+    @staticmethod
+    def of(weight: np.ndarray, device: torch.device) -> AffineMap:
+        """From an exact float64 array (out, in)."""
+        exact, norms = torch.tensor(weight, dtype=torch.float64, device=device), norms_of(weight, device)
+        return AffineMap(SplitWeight.of(exact.unsqueeze(0)), exact.abs().T.contiguous(), norms.rows, norms.spectral)
+
+    def __call__(self, value: Pair, bias: torch.Tensor) -> Pair:
+        """value (batch, in) to (batch, out); bias (out,)."""
+        high, low, error = (part.squeeze(2) for part in split_product(self.weight, value.high, value.low, _multiply))
+        error = error * self._meets((value.high != 0) | (value.rad != 0))
+        incoming, rho = torch.zeros_like(high), _norm(value)
+        if value.rad.any():
+            incoming = torch.minimum(self._spread(value.rad), _times(self.rows, rho.unsqueeze(1)))
+        return _shifted(high, low, incoming, error, bias, self.spectral, rho)
+
+    def _meets(self, entries: torch.Tensor) -> torch.Tensor:
+        """1 for outputs (batch, out) that have one of these entries (batch, in), with a weight that is not 0."""
+        if entries.all():
+            return (self.rows != 0).double()
+        return ((entries.double() @ (self.size != 0).double()) > 0).double()
+
+    def _spread(self, rad: torch.Tensor) -> torch.Tensor:
+        """|W| r, rounded up (law 4); inf only where r is and the weight is not 0."""
+        unknown = torch.isinf(rad)
+        count = len(self.size)
+        bound = rad.masked_fill(unknown, 0.0) @ self.size * (1 + 2 * (count + 8) * UNIT)
+        bound += etas(count + 1, rad.amax(1, keepdim=True))
+        if unknown.any():
+            bound.masked_fill_(self._meets(unknown) > 0, math.inf)
+        return bound
+
+
+@dataclass(frozen=True, eq=False)
+class ConvolutionMap:
+    """weight (groups, out, n), cut, over windows of two dimensions; rows (channels,) and spectral, its norms."""
+
+    weight: SplitWeight
+    windows: Windows
+    rows: torch.Tensor
+    spectral: float
+
+    @staticmethod
+    def of(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
+        """From an exact float64 array (out, in / groups, *kernel)."""
+        norms = norms_of_convolution(weight, windows, device)
+        exact = torch.tensor(weight, dtype=torch.float64, device=device)
+        cut = SplitWeight.of(exact.reshape(windows.groups, len(weight) // windows.groups, -1))
+        return ConvolutionMap(cut, planar(windows), norms.rows, norms.spectral)
+
+    @staticmethod
+    def back(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
+        """The transposed map: the convolution with the flipped kernel, over outputs that are spread apart."""
+        exact = torch.tensor(weight, dtype=torch.float64, device=device)
+        flipped = exact.flip(*range(2, exact.ndim)).unflatten(0, (windows.groups, -1)).transpose(1, 2)
+        cut = SplitWeight.of(flipped.flatten(3).flatten(2))
+        seen = reversed_windows(planar(windows), len(weight))
+        rows = row_norms(flipped.flatten(3).flatten(2)).flatten()
+        return ConvolutionMap(cut, seen, rows, norms_of_convolution(weight, windows, device).spectral)
+
+    def __call__(self, value: Pair, bias: torch.Tensor) -> Pair:
+        """value (batch, width) to (batch, channels positions); bias (channels,)."""
+        patches = Patches(self.windows)
+        high, low, error = split_product(self.weight, value.high, value.low, patches.multiply)
+        near, met = self._near(patches, value)
+        rho = _norm(value)
+        reach = torch.minimum(near, rho[:, None, None])
+        groups = (self.windows.groups, -1)
+        incoming = _times(self.rows.reshape(*groups, 1), reach.unsqueeze(2)).flatten(1, 2)
+        error = (error.unflatten(1, groups) * met.double().unsqueeze(2)).flatten(1, 2)
+        return _shifted(high, low, incoming, error, bias.unsqueeze(1), self.spectral, rho)
+
+    def _near(self, patches: Patches, value: Pair) -> tuple[torch.Tensor, torch.Tensor]:
+        """(batch, groups, positions): the norm of r over each window, and whether anything there is not exactly 0.
+
+        Squares are scaled, the greatest to at least 2^-104 and below 16; 2^-900 pays for those that underflow."""
+        shape = (self.windows.groups, -1, math.prod(self.windows.shape[1:]))
+        rad, high = value.rad.unflatten(1, shape), value.high.unflatten(1, shape)
+        scale = exponent(value.rad.amax(1))[:, None, None]
+        scaled = rad * power(-scale).unsqueeze(3)
+        there = (rad != 0).any(2)
+        maps = [(scaled * scaled).sum(2), there.double(), (there | (high != 0).any(2)).double()]
+        squares, wide, met = patches.sums(maps)
+        count = self.weight.grid.inner
+        norm = (squares * (1 + 2 * (count + 8) * UNIT) + 2.0**-900).sqrt_().mul_(GROW) * power(scale) + ETA
+        return norm.masked_fill(wide == 0, 0.0), met > 0
+
+
+def spread_apart(value: Pair, windows: Windows) -> Pair:
+    """Outputs of windows with exact zeros in between, as `ConvolutionMap.back` reads them."""
+    flat = planar(windows)
+    high, low, rad = (spread(part, flat) for part in (value.high, value.low, value.rad))
+    return made(high, low, rad, value.ball)
+
+
+def _multiply(blocks: torch.Tensor, values: Sequence[torch.Tensor], jobs: Sequence[Job]) -> list[torch.Tensor]:
+    """`split_products.Multiply` of a matrix: there is one position."""
+    side = torch.cat(list(values), 1)
+    found = []
+    for (first, second, size), *others in jobs:
+        out = side[:, second : second + size] @ blocks[0, :, first : first + size].T
+        for first, second, size in others:
+            out += side[:, second : second + size] @ blocks[0, :, first : first + size].T
+        found.append(out.unsqueeze(2))
+    return found
+
+
+def _norm(value: Pair) -> torch.Tensor:
+    """rho (batch,)."""
+    norm = row_norms(value.rad)
+    return norm if value.ball is None else torch.minimum(norm, value.ball)
+
+
+def _times(rows: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
+    """The product, rounded up; 0 where a factor is, whatever the other."""
+    bound = rows * norm * GROW + ETA
+    return bound.masked_fill_((rows == 0) | (norm == 0), 0.0)
+
+
+def _shifted(
+    high: torch.Tensor,
+    low: torch.Tensor,
+    incoming: torch.Tensor,
+    error: torch.Tensor,
+    bias: torch.Tensor,
+    spectral: float,
+    rho: torch.Tensor,
+) -> Pair:
+    """high + low + bias as a pair (batch, outputs); what two sums lose is exact."""
+    high, rest = two_sum(high, bias.expand_as(high))
+    low, lost = two_sum(low, rest)
+    error = (error + lost.abs()).flatten(1)
+    ball = _times(torch.full_like(rho, spectral), rho) + row_norms(error * GROW)
+    return settled(high.flatten(1), low.flatten(1), incoming.flatten(1), error, ball * GROW)

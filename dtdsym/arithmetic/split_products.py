@@ -1,0 +1,216 @@
+"""Matrix products of some 100 bits out of float64 matrix products that round nothing (after Ozaki, Ogita, Oishi and
+Rump, Error-free transformations of matrix multiplication, Numer. Algorithms 59, 2012).
+
+Each row of the weights and each sample of the values is cut into slices of small integers,
+    w = 2^d (w_0 + w_1 2^-t + w_2 2^-2t + ...),  |w_a| <= 2^beta,  t = beta + 1,
+and values likewise, 2^c (x_0 + x_1 2^-t + ...). Then w x is 2^(c+d) times the sum over levels l of 2^-lt P_l, with
+P_l = sum over a + b = l of w_a x_b.
+(8) With n the inner dimension and L + 1 the most slices, beta = floor((53 - ceil(log2(n (L + 1)))) / 2). Each P_l is a
+    sum of at most n (L + 1) products of integers of at most 2^beta, so every partial sum, in any order and blocking,
+    with or without fused multiply-add, is an integer of at most 2^53: a float. One matrix product per level finds P_l
+    without rounding, the slices standing side by side.
+(9) Cutting is exact. With h + l what is left of an entry, as TwoSum has it, and s the unit of the next slice, a power
+    of two, k = round(h / s), kept within 2^beta: h - k s is a float, for it is h, or a multiple of ulp(h) of at most
+    |h|. Units are normal, since small rows are scaled up first (by powers of two, exactly). So whatever k is, nothing
+    is lost; what the slices leave is kept, and measured where it matters.
+(10) What the levels up to L leave is the sum over a of w_a x_{>L-a}, and w_{>L} x, with x_{>b} what b + 1 slices leave
+    of x. It is a sum of plain products of inner dimension CHUNK or so, added one after the other, with floats for
+    x_{>b} that err by u. A product of entries passes through at most depth roundings, so (as in law 4) the error is at
+    most (depth + 4) u sum_a ||w_a||_1 max|x_{>L-a}|, and 2^-300 pays for what underflows: all is scaled so that w_0 and
+    x_0 are integers. Where all that is left is 0, so is the error.
+(11) L is the least with log2(depth u) - t (L + 1) <= -104: errors are about 2^-104 of ||w||_1 max|x|.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+
+from dtdsym.arithmetic.error_free import cascade, two_sum
+from dtdsym.arithmetic.powers import exponent, power
+from dtdsym.arithmetic.rounding import ETA, UNIT
+
+TARGET = 104
+CHUNK = 256
+FLOOR = 2.0**-300
+
+Job = Sequence[tuple[int, int, int]]
+"""(first column of weights, first column of values, how many columns): matrix products that are added up in order."""
+Multiply = Callable[[torch.Tensor, Sequence[torch.Tensor], Sequence[Job]], list[torch.Tensor]]
+"""multiply(blocks of weights (groups, out, blocks n), values (batch, width) each, jobs): one result for each job, of
+shape (batch, all outputs, positions)."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """bits: beta. levels: L. inner: n."""
+
+    bits: int
+    levels: int
+    inner: int
+
+    @staticmethod
+    def of(inner: int) -> Grid:
+        """By laws 8 and 11."""
+        for levels in count(1):
+            grid = Grid((53 - _log2(inner * (levels + 1))) // 2, levels, inner)
+            if math.log2(grid.depth) - 53 - (levels + 1) * (grid.bits + 1) <= -TARGET:
+                break
+        return grid
+
+    @property
+    def chunk(self) -> int:
+        """Columns of one product in the sum of law 10: at least CHUNK, and the fewest roundings for many columns."""
+        return max(CHUNK, math.isqrt(self.inner * (self.levels + 2)))
+
+    @property
+    def depth(self) -> int:
+        """Roundings that one product of entries passes through in this sum, at most."""
+        columns = self.inner * (self.levels + 2)
+        return min(columns, self.chunk) + -(-columns // self.chunk)
+
+    @property
+    def gamma(self) -> float:
+        """Of law 10, with something for its own roundings."""
+        return (self.depth + 16) * UNIT * (1 + 2.0**-20)
+
+
+def _log2(number: int) -> int:
+    """Rounded up."""
+    return (number - 1).bit_length()
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Rows (rows, width), cut: integer parts, and rests[b], what parts[:b] leave, as multiples of 2^unit.
+
+    parts[b] counts in 2^-bt of 2^unit, unit (rows,). largest[b] (rows,) >= max|rests[b]|, 0 only if all of it is 0.
+    """
+
+    parts: list[torch.Tensor]
+    rests: list[torch.Tensor]
+    unit: torch.Tensor
+    largest: list[torch.Tensor]
+
+
+def cut(high: torch.Tensor, low: torch.Tensor, grid: Grid) -> Cut:
+    """By law 9. Parts that are 0 everywhere, but for the first one, are left away with all that follows."""
+    size = exponent(high.abs().amax(1, keepdim=True))
+    up = (-size).clamp_min(0)
+    high, low = high * power(up), low * power(up)
+    unit = size + up + 1 - grid.bits
+    parts: list[torch.Tensor] = []
+    rests, largest = [high * power(-unit)], [_largest(high, unit)]
+    while not parts or (len(parts) <= grid.levels and high.any()):
+        step = unit - len(parts) * (grid.bits + 1)
+        part = torch.round(high * power(-step)).clamp_(-(2.0**grid.bits), 2.0**grid.bits)
+        high, low = two_sum(high - part * power(step), low)
+        parts.append(part)
+        rests.append(high * power(-unit))
+        largest.append(_largest(high, unit))
+    return Cut(parts, rests, (unit - up).squeeze(1), largest)
+
+
+def _largest(high: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
+    """(rows,) max|high| in this unit, rounded up; 0 only for rows of 0."""
+    most = high.abs().amax(1, keepdim=True)
+    return (most * power(-unit) * (1 + 4 * UNIT) + ETA).masked_fill_(most == 0, 0.0).squeeze(1)
+
+
+@dataclass(frozen=True, eq=False)
+class SplitWeight:
+    """Weights (groups, out, n), cut once: blocks (groups, out, (slices + rest) n) side by side, the rest last.
+
+    unit: (all outputs,). sums: (blocks, all outputs), at least the 1-norms of the blocks' rows, 0 only for rows of 0.
+    slices: how many blocks are slices; another one is what they leave, if they leave anything.
+    """
+
+    blocks: torch.Tensor
+    unit: torch.Tensor
+    sums: torch.Tensor
+    slices: int
+    grid: Grid
+
+    @staticmethod
+    def of(weight: torch.Tensor) -> SplitWeight:
+        """From float64 (groups, out, n)."""
+        groups, outputs, inner = weight.shape
+        grid = Grid.of(inner)
+        rows = weight.reshape(-1, inner)
+        pieces = cut(rows, torch.zeros_like(rows), grid)
+        blocks, slices = list(pieces.parts), len(pieces.parts)
+        sums = [block.abs().sum(1) for block in blocks]
+        if pieces.largest[slices].any():
+            blocks.append(pieces.rests[slices])
+            most = pieces.largest[slices]
+            sums.append((blocks[slices].abs().sum(1) + inner * ETA).masked_fill_(most == 0, 0.0))
+        side = torch.cat([block.reshape(groups, outputs, inner) for block in blocks], 2)
+        bounds = torch.stack(sums).mul_(1 + 2 * (inner + 8) * UNIT)
+        return SplitWeight(side, pieces.unit, bounds, slices, grid)
+
+
+def split_product(
+    weight: SplitWeight, high: torch.Tensor, low: torch.Tensor, multiply: Multiply
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """high and low (batch, all outputs, positions) of the product with values high + low (batch, width), and the error.
+
+    The error is 0 where the product is exact."""
+    pieces = cut(high, low, weight.grid)
+    terms = _levels(weight, pieces, multiply)
+    left, error = _left(weight, pieces, multiply)
+    total, rest, lost = cascade(terms + left)
+    return _scaled(pieces.unit[:, None] + weight.unit, total, rest, lost + error.unsqueeze(2))
+
+
+def _levels(weight: SplitWeight, pieces: Cut, multiply: Multiply) -> list[torch.Tensor]:
+    """2^-lt P_l for all l up to L: the weights' slices a stand in order, those of the values, b = l - a, in reverse."""
+    inner, last = weight.grid.inner, len(pieces.parts) - 1
+    jobs: list[Job] = []
+    scales = []
+    for level in range(weight.grid.levels + 1):
+        first, end = max(0, level - last), min(weight.slices, level + 1)
+        if first < end:
+            jobs.append([(first * inner, (last - level + first) * inner, (end - first) * inner)])
+            scales.append(2.0 ** (-level * (weight.grid.bits + 1)))
+    products = multiply(weight.blocks, pieces.parts[::-1], jobs)
+    return [product.mul_(scale) for product, scale in zip(products, scales, strict=True)]
+
+
+def _left(weight: SplitWeight, pieces: Cut, multiply: Multiply) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """What the levels leave, if anything, and the bound (batch, all outputs) of its error (law 10)."""
+    levels, step = weight.grid.levels, weight.grid.bits + 1
+    after = [(a, levels - a + 1) for a in range(weight.slices) if levels - a + 1 < len(pieces.rests)]
+    after = [(a, b) for a, b in after if pieces.largest[b].any()]
+    after += [(a, 0) for a in range(weight.slices, len(weight.sums))]
+    if not after:
+        return [], torch.zeros(len(pieces.unit), len(weight.unit), dtype=torch.float64, device=weight.unit.device)
+    scales = [2.0 ** (-a * step) if a < weight.slices else 1.0 for a, _ in after]
+    rests = [pieces.rests[b] * scale for (_, b), scale in zip(after, scales, strict=True)]
+    sizes = torch.stack([pieces.largest[b] for _, b in after], 1)
+    sums = weight.sums[after[0][0] :]
+    scaled = sizes * torch.tensor(scales, dtype=torch.float64, device=sizes.device)
+    touched = (sizes != 0).double() @ (sums != 0).double() > 0
+    error = (scaled @ sums).mul_(weight.grid.gamma).add_(FLOOR).masked_fill_(~touched, 0.0)
+    columns, chunk, start = len(after) * weight.grid.inner, weight.grid.chunk, after[0][0] * weight.grid.inner
+    job = [(start + at, at, min(chunk, columns - at)) for at in range(0, columns, chunk)]
+    return multiply(weight.blocks, rests, [job]), error
+
+
+def _scaled(
+    unit: torch.Tensor, high: torch.Tensor, low: torch.Tensor, error: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """high, low and error (batch, out, positions) times 2^unit, unit (batch, out), in two steps; beyond the clamp all
+    is below eta. Only tiny units lose something of exact results, up to eta each; FLOOR pays for the others."""
+    exponents = unit.clamp_min(-2040).unsqueeze(2)
+    half = exponents >> 1
+    first, second = power(half), power(exponents - half)
+    tiny = exponents < -700
+    if tiny.any():
+        found = (high != 0) | (low != 0) | (error != 0)
+        lost = (found & tiny).double() * (4 * ETA)
+        return high * first * second, low * first * second, error * first * second + lost
+    return high * first * second, low * first * second, error * first * second
