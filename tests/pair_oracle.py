@@ -5,11 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from math import inf, isfinite
 
+import numpy as np
 import torch
-from enclosure_oracle import finite, places, radius
+from enclosure_oracle import finite, frozen, places, radius
 from hypothesis import strategies as st
 
 from dtdsym.arithmetic.pair import Pair
+from dtdsym.arithmetic.windows import Windows
 
 shrinks = st.sampled_from([0.0, 2.0**-54, 2.0**-60, -(2.0**-60) * 1.1, 2.0**-100, 2.0**-900])
 
@@ -76,3 +78,21 @@ def twins(draw, most=6):
     """Two values of one width, and their truths."""
     pairs = draw(st.lists(st.tuples(known(), known()), min_size=1, max_size=most))
     return with_ball(draw, [p[0] for p in pairs]), with_ball(draw, [p[1] for p in pairs])
+
+
+SIDES = st.tuples(
+    st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(0, 2), st.integers(1, 3), st.integers(0, 4)
+)
+
+
+@st.composite
+def convolutions(draw, groups=(1, 2)):
+    """(weight, windows) of a small convolution of one or two dimensions."""
+    sides = draw(st.lists(SIDES, min_size=1, max_size=2))
+    count, inputs, outputs = draw(st.sampled_from(groups)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    kernel, stride, before, after, dilation, _ = zip(*sides, strict=True)
+    length = [max(1, d * (k - 1) + 1 - b - a) + e for k, _, b, a, d, e in sides]
+    padding = tuple(zip(before, after, strict=True))
+    windows = Windows((count * inputs, *length), kernel, stride, padding, dilation, count)
+    generator = np.random.default_rng(draw(st.integers(0, 10**6)))
+    return frozen(generator.standard_normal((count * outputs, inputs, *kernel))), windows

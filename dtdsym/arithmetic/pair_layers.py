@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.error_free import etas, two_sum
+from dtdsym.arithmetic.error_free import two_sum
 from dtdsym.arithmetic.norms import norms_of, norms_of_convolution, row_norms
 from dtdsym.arithmetic.pair_value import Pair, made, settled
 from dtdsym.arithmetic.patches import Patches, planar, reversed_windows, spread
@@ -28,10 +28,11 @@ from dtdsym.arithmetic.windows import Windows
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
-    """weight (1, out, in), cut; size (in, out) = |W|; rows (out,) and spectral, its norms."""
+    """weight (1, out, in), cut; size (in, out) = |W|, full if no weight is 0; rows (out,) and spectral, its norms."""
 
     weight: SplitWeight
     size: torch.Tensor
+    full: bool
     rows: torch.Tensor
     spectral: float
 
@@ -39,7 +40,8 @@ class AffineMap:
     def of(weight: np.ndarray, device: torch.device) -> AffineMap:
         """From an exact float64 array (out, in)."""
         exact, norms = torch.tensor(weight, dtype=torch.float64, device=device), norms_of(weight, device)
-        return AffineMap(SplitWeight.of(exact.unsqueeze(0)), exact.abs().T.contiguous(), norms.rows, norms.spectral)
+        size, full = exact.abs().T.contiguous(), bool(exact.all())
+        return AffineMap(SplitWeight.of(exact.unsqueeze(0)), size, full, norms.rows, norms.spectral)
 
     def __call__(self, value: Pair, bias: torch.Tensor) -> Pair:
         """value (batch, in) to (batch, out); bias (out,)."""
@@ -52,16 +54,16 @@ class AffineMap:
 
     def _meets(self, entries: torch.Tensor) -> torch.Tensor:
         """1 for outputs (batch, out) that have one of these entries (batch, in), with a weight that is not 0."""
-        if entries.all():
-            return (self.rows != 0).double()
-        return ((entries.double() @ (self.size != 0).double()) > 0).double()
+        if self.full or entries.all():
+            return (entries.any(1, keepdim=True) & (self.rows != 0)).double()
+        return (entries.double() @ (self.size != 0).double() > 0).double()
 
     def _spread(self, rad: torch.Tensor) -> torch.Tensor:
-        """|W| r, rounded up (law 4); inf only where r is and the weight is not 0."""
+        """|W| r, rounded up (law 4); inf only where r is and the weight is not 0, 0 only where all products are."""
         unknown = torch.isinf(rad)
         count = len(self.size)
         bound = rad.masked_fill(unknown, 0.0) @ self.size * (1 + 2 * (count + 8) * UNIT)
-        bound += etas(count + 1, rad.amax(1, keepdim=True))
+        bound += self._meets(rad != 0) * ((count + 1) * ETA)
         if unknown.any():
             bound.masked_fill_(self._meets(unknown) > 0, math.inf)
         return bound

@@ -11,29 +11,13 @@ import torch
 from enclosure_oracle import frozen
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pair_oracle import convolutions
 
 from dtdsym.arithmetic import norms
 from dtdsym.arithmetic.norms import norms_of, norms_of_convolution
 from dtdsym.arithmetic.powers import exponent, power
 from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.arithmetic.windows import Windows
-
-SIDES = st.tuples(
-    st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(0, 2), st.integers(1, 3), st.integers(0, 4)
-)
-
-
-@st.composite
-def convolutions(draw, groups=(1, 2)):
-    """(weight, windows) of a small convolution of one or two dimensions."""
-    sides = draw(st.lists(SIDES, min_size=1, max_size=2))
-    count, inputs, outputs = draw(st.sampled_from(groups)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    kernel, stride, before, after, dilation, _ = zip(*sides, strict=True)
-    length = [max(1, d * (k - 1) + 1 - b - a) + e for k, _, b, a, d, e in sides]
-    padding = tuple(zip(before, after, strict=True))
-    windows = Windows((count * inputs, *length), kernel, stride, padding, dilation, count)
-    generator = np.random.default_rng(draw(st.integers(0, 10**6)))
-    return frozen(generator.standard_normal((count * outputs, inputs, *kernel))), windows
 
 
 def dense(weight, windows):
