@@ -219,9 +219,9 @@ def sign(value: Pair) -> torch.Tensor:
 
 
 def _most(index: np.ndarray) -> int:
-    """How often the most frequent entry is used."""
+    """How often the most frequent entry is used; 1 if none is."""
     used = index[index >= 0]
-    return int(np.bincount(used).max(initial=0))
+    return int(np.bincount(used).max(initial=1))
 
 
 def _first_greatest(entries: Pair) -> torch.Tensor:
