@@ -50,21 +50,23 @@ def _halves(number: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def cascade(terms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """high, low, and the exact size of what they leave out of the sum of these terms, rounded a few times.
+    """high, low, and the size of what they leave out of the sum of these terms, rounded a few times.
 
-    Each term goes through three sums whose errors are exact; what the third loses is the first part of the rest, and
-    what does not fit into two floats at the end the second."""
-    high, low, third = terms[0], torch.zeros_like(terms[0]), torch.zeros_like(terms[0])
-    lost = torch.zeros_like(high)
+    Each term goes through up to three sums whose errors are exact; what the third loses is the first part of the rest,
+    and what does not fit into two floats at the end the second."""
+    sums, lost = [terms[0]], torch.zeros_like(terms[0])
     for term in terms[1:]:
-        high, error = two_sum(high, term)
-        low, error = two_sum(low, error)
-        third, error = two_sum(third, error)
-        lost += error.abs()
+        for place, total in enumerate(sums):
+            sums[place], term = two_sum(total, term)
+        if len(sums) < 3:
+            sums.append(term)
+        else:
+            lost += term.abs()
+    high, low, third = sums + [torch.zeros_like(lost)] * (3 - len(sums))
     low, third = two_sum(low, third)
     high, low = two_sum(high, low)
     low, third = two_sum(low, third)
-    return *two_sum(high, low), lost.add_(third.abs())
+    return *two_sum(high, low), lost + third.abs()
 
 
 def rounded_down(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.enclosure import UNDECIDED
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.norms import row_norms
+from dtdsym.arithmetic.pair_balls import norm_of, summed_ball
 from dtdsym.arithmetic.pair_layers import AffineMap, ConvolutionMap, spread_apart
 from dtdsym.arithmetic.pair_value import (
     Pair,
@@ -24,10 +25,8 @@ from dtdsym.arithmetic.pair_value import (
     joined_along,
     made,
     mapped,
-    norm_of,
     operand,
     settled,
-    summed_ball,
     where,
 )
 from dtdsym.arithmetic.rounding import GROW, UNIT, require_subnormals
@@ -219,9 +218,9 @@ def sign(value: Pair) -> torch.Tensor:
 
 
 def _most(index: np.ndarray) -> int:
-    """How often the most frequent entry is used."""
+    """How often the most frequent entry is used; 1 if none is."""
     used = index[index >= 0]
-    return int(np.bincount(used).max(initial=0))
+    return int(np.bincount(used).max(initial=1))
 
 
 def _first_greatest(entries: Pair) -> torch.Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dtdsym.arithmetic.error_free import closed, etas, pair_product, rounded_down, two_sum
-from dtdsym.arithmetic.norms import row_norms
+from dtdsym.arithmetic.pair_balls import added_ball, scaled_ball, size_of, summed_ball
 from dtdsym.arithmetic.pair_parts import leading_index, read_parts
 from dtdsym.arithmetic.rounding import GROW, require_subnormals
 from dtdsym.arithmetic.tensor import mask_tensor
@@ -122,7 +122,7 @@ class Pair:
         (high, above), (low, below) = two_sum(self.high, right.high), two_sum(self.low, right.low)
         middle, between = two_sum(above, low)
         high, low, error = closed(high, middle, between, below)
-        return settled(high, low, self.rad + right.rad, error, _added_ball(self, right, error))
+        return settled(high, low, self.rad + right.rad, error, added_ball(self, right, error))
 
     def __sub__(self, other: Any) -> Pair:
         return self + (-operand(other, self))
@@ -140,11 +140,11 @@ class Pair:
             return where(mask, self, from_numbers(0.0).to(self.device))
         right = operand(other, self)
         high, low, error = pair_product(self.high, self.low, right.high, right.low)
-        incoming = _size(self) * right.rad + self.rad * (_size(right) + right.rad)
+        incoming = size_of(self) * right.rad + self.rad * (size_of(right) + right.rad)
         incoming += etas(4, self.rad, right.rad)
         zero = self.is_zero() | right.is_zero()
         high, low, error, incoming = (part.masked_fill(zero, 0.0) for part in (high, low, error, incoming))
-        return settled(high, low, incoming, error, _scaled_ball(self, right, error))
+        return settled(high, low, incoming, error, scaled_ball(self, right, error))
 
     def __truediv__(self, other: Any) -> Pair:
         """x/y - q = (x - q y)/y for any q; with |x - m| <= r, |y - n| <= s it is at most (|m - q n| + r + |q| s)/|y|.
@@ -159,7 +159,7 @@ class Pair:
         rest = rest - _point(second) * divisor
         high, low = two_sum(first, second)
         gap = abs(right).lower()
-        bound = _size(rest) + rest.rad + self.rad + (high.abs() + low.abs()) * right.rad
+        bound = size_of(rest) + rest.rad + self.rad + (high.abs() + low.abs()) * right.rad
         bound = (bound + etas(4, right.rad)) * GROW
         rad = (bound / gap + etas(2, bound)).masked_fill_(gap <= 0, math.inf)
         zero = self.is_zero() & (gap > 0)
@@ -264,39 +264,6 @@ def operand(other: Any, like: Any) -> Pair:
     """`other` as a pair, on the device of `like` if that is one."""
     lifted = other if isinstance(other, Pair) else from_numbers(other)
     return lifted.to(like.device) if isinstance(like, Pair) else lifted
-
-
-def norm_of(value: Pair, shape: Sequence[int]) -> torch.Tensor:
-    """The ball of the value, broadcast to a shape; by its radii if it has none."""
-    if value.ball is not None and value.shape[-1:] == tuple(shape[-1:]):
-        return value.ball.expand(tuple(shape[:-1]))
-    return row_norms(value.rad.expand(tuple(shape)))
-
-
-def summed_ball(left: Pair, right: Pair, shape: Sequence[int]) -> torch.Tensor | None:
-    """The sum of two balls, if there is one."""
-    if left.ball is None and right.ball is None:
-        return None
-    return (norm_of(left, shape) + norm_of(right, shape)) * GROW
-
-
-def _added_ball(left: Pair, right: Pair, error: torch.Tensor) -> torch.Tensor | None:
-    ball = summed_ball(left, right, error.shape)
-    return None if ball is None else (ball + row_norms(error)) * GROW
-
-
-def _scaled_ball(left: Pair, right: Pair, error: torch.Tensor) -> torch.Tensor | None:
-    """||xy - mn|| <= max|y| ||x - m|| + max|m| ||y - n||, over the last axis."""
-    if left.ball is None and right.ball is None:
-        return None
-    shape = error.shape
-    most, center = (_size(right) + right.rad).expand(shape).amax(-1), _size(left).expand(shape).amax(-1)
-    ball = most * norm_of(left, shape) + center * norm_of(right, shape) + row_norms(error)
-    return (ball + etas(2, ball)) * GROW
-
-
-def _size(value: Pair) -> torch.Tensor:
-    return value.high.abs() + value.low.abs()
 
 
 def _triple(value: Pair) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

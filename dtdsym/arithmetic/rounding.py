@@ -55,7 +55,10 @@ def require_subnormals(*, everywhere: bool = False) -> None:
 def sum_error(left: torch.Tensor, right: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
     """left + right - total, exactly, for total = fl(left + right) (law 2); NaN where something overflows."""
     shadow = total - left
-    return (left - (total - shadow)).add_(right - shadow)
+    error = total - shadow
+    torch.sub(left, error, out=error)  # in place: large tensors cost more to allocate than to subtract
+    torch.sub(right, shadow, out=shadow)
+    return error.add_(shadow)
 
 
 def nearest(number: Fraction) -> tuple[float, float]:

