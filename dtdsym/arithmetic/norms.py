@@ -38,6 +38,7 @@ from dtdsym.arithmetic.windows import Windows
 SQUARINGS = 6
 FEW_SQUARINGS = 4  # of a large matrix
 LARGE = 2048  # rows and columns of it
+LARGE_MIXED = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class Norms:
 
 
 _NORMS: Kept[Norms] = Kept()
+_SPECTRAL: Kept[float] = Kept()
 
 
 def norms_of(weight: np.ndarray, device: torch.device | str) -> Norms:
@@ -61,9 +63,27 @@ def norms_of_convolution(weight: np.ndarray, windows: Windows, device: torch.dev
     return _NORMS.get((weight,), (windows, str(device)), lambda: _convolution(weight, windows, device))
 
 
+def spectral_of(weight: np.ndarray, device: torch.device | str) -> float:
+    """||W||_2 from above; a transposed view of a matrix has the norm that was found for the matrix."""
+    base = weight.base
+    whole = base if isinstance(base, np.ndarray) and _transposed(weight, base) else weight
+
+    def found() -> float:
+        return spectral_norm(torch.tensor(whole, dtype=torch.float64, device=device).unsqueeze(0))
+
+    return _SPECTRAL.get((whole,), None, found)
+
+
+def _transposed(view: np.ndarray, base: np.ndarray) -> bool:
+    """Whether a matrix is all of another one, transposed."""
+    if base.flags.writeable or base.ndim != 2 or base.T.shape != view.shape or base.T.strides != view.strides:
+        return False
+    return bool(base.__array_interface__["data"][0] == view.__array_interface__["data"][0])
+
+
 def _dense(weight: np.ndarray, device: torch.device | str) -> Norms:
     matrix = torch.tensor(weight, dtype=torch.float64, device=device)
-    return Norms(row_norms(matrix), spectral_norm(matrix.unsqueeze(0)))
+    return Norms(row_norms(matrix), spectral_of(weight, device))
 
 
 def _convolution(weight: np.ndarray, windows: Windows, device: torch.device | str) -> Norms:
@@ -73,7 +93,8 @@ def _convolution(weight: np.ndarray, windows: Windows, device: torch.device | st
 
 
 def _foldings(kernel: torch.Tensor, windows: Windows) -> Iterator[tuple[int, torch.Tensor]]:
-    """(m_A kernel_B, R), R (groups, out kernel_B, in kernel_A), for every choice of B (law 5)."""
+    """(m_A kernel_B, R), R (groups, out kernel_B, in kernel_A), for every choice of B (law 5) whose Gram matrix is not
+    large; all or none of the dimensions in any case."""
     sides = list(zip(windows.kernel, windows.stride, windows.dilation, strict=True))
     seen = [-(-k * math.gcd(s, d) // s) for k, s, d in sides]
     groups = kernel.reshape(windows.groups, -1, *kernel.shape[1:])
@@ -81,6 +102,9 @@ def _foldings(kernel: torch.Tensor, windows: Windows) -> Iterator[tuple[int, tor
         factor = math.prod(k if b else m for k, m, b in zip(windows.kernel, seen, scattered, strict=True))
         down, across = ([i + 3 for i, b in enumerate(scattered) if b is side] for side in (True, False))
         rows = groups.shape[1] * math.prod(groups.shape[i] for i in down)
+        mixed = down and across
+        if mixed and min(rows, groups[0].numel() // rows) > LARGE_MIXED:
+            continue
         yield factor, groups.permute(0, 1, *down, 2, *across).reshape(windows.groups, rows, -1)
 
 

@@ -16,7 +16,7 @@ import torch
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.enclosure import UNDECIDED
 from dtdsym.arithmetic.kept import Kept
-from dtdsym.arithmetic.norms import row_norms
+from dtdsym.arithmetic.norms import norms_of_convolution, row_norms, spectral_of
 from dtdsym.arithmetic.pair_balls import norm_of, summed_ball
 from dtdsym.arithmetic.pair_layers import AffineMap, ConvolutionMap, spread_apart
 from dtdsym.arithmetic.pair_value import (
@@ -58,7 +58,8 @@ class PairArithmetic:
         device = value.device
         layer = self._maps.get((weight,), device, lambda: AffineMap.of(weight, device))
         flat = value.reshape(math.prod(batch), inputs)
-        return layer(flat, self._constant(bias, device).high).reshape(*batch, outputs)
+        found = layer(flat, self._constant(bias, device).high, lambda: spectral_of(weight, device))
+        return found.reshape(*batch, outputs)
 
     def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: Pair) -> Pair:
         """The convolution: over one or two dimensions by patches that are cut before they are unfolded."""
@@ -69,7 +70,8 @@ class PairArithmetic:
             (weight,), (windows, device, "forth"), lambda: ConvolutionMap.of(weight, windows, device)
         )
         flat = value.reshape(math.prod(value.shape[:-1]), value.shape[-1])
-        return layer(flat, self._constant(bias, device).high).reshape(*value.shape[:-1], -1)
+        bound = self._constant(bias, device).high, lambda: norms_of_convolution(weight, windows, device).spectral
+        return layer(flat, *bound).reshape(*value.shape[:-1], -1)
 
     def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: Pair) -> Pair:
         """The transposed convolution, without bias: (..., outputs) to (..., inputs), by the flipped kernel."""
@@ -81,7 +83,8 @@ class PairArithmetic:
         )
         flat = spread_apart(row.reshape(math.prod(row.shape[:-1]), row.shape[-1]), windows)
         no_bias = torch.zeros(windows.shape[0], dtype=torch.float64, device=device)
-        return layer(flat, no_bias).reshape(*row.shape[:-1], -1)
+        found = layer(flat, no_bias, lambda: norms_of_convolution(weight, windows, device).spectral)
+        return found.reshape(*row.shape[:-1], -1)
 
     def scale(self, weight: np.ndarray, bias: np.ndarray, value: Pair) -> Pair:
         """value_i weight_c + bias_c, channel by channel; constants that are no floats are enclosed."""

@@ -10,14 +10,14 @@ An output that meets only entries that are exactly 0 is exactly its bias.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from dtdsym.arithmetic.error_free import two_sum
-from dtdsym.arithmetic.norms import norms_of, norms_of_convolution, row_norms
+from dtdsym.arithmetic.norms import row_norms
 from dtdsym.arithmetic.pair_value import Pair, made, settled
 from dtdsym.arithmetic.patches import Patches, planar, reversed_windows, spread
 from dtdsym.arithmetic.powers import exponent, power
@@ -28,29 +28,28 @@ from dtdsym.arithmetic.windows import Windows
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
-    """weight (1, out, in), cut; size (in, out) = |W|, full if no weight is 0; rows (out,) and spectral, its norms."""
+    """weight (1, out, in), cut; size (in, out) = |W|, full if no weight is 0; rows (out,), its norms."""
 
     weight: SplitWeight
     size: torch.Tensor
     full: bool
     rows: torch.Tensor
-    spectral: float
 
     @staticmethod
     def of(weight: np.ndarray, device: torch.device) -> AffineMap:
         """From an exact float64 array (out, in)."""
-        exact, norms = torch.tensor(weight, dtype=torch.float64, device=device), norms_of(weight, device)
+        exact = torch.tensor(weight, dtype=torch.float64, device=device)
         size, full = exact.abs().T.contiguous(), bool(exact.all())
-        return AffineMap(SplitWeight.of(exact.unsqueeze(0)), size, full, norms.rows, norms.spectral)
+        return AffineMap(SplitWeight.of(exact.unsqueeze(0)), size, full, row_norms(exact))
 
-    def __call__(self, value: Pair, bias: torch.Tensor) -> Pair:
-        """value (batch, in) to (batch, out); bias (out,)."""
+    def __call__(self, value: Pair, bias: torch.Tensor, spectral: Callable[[], float]) -> Pair:
+        """value (batch, in) to (batch, out); bias (out,). spectral: asked for only where a ball is followed."""
         high, low, error = (part.squeeze(2) for part in split_product(self.weight, value.high, value.low, _multiply))
         error = error * self._meets((value.high != 0) | (value.rad != 0))
         incoming, rho = torch.zeros_like(high), _norm(value)
         if value.rad.any():
             incoming = torch.minimum(self._spread(value.rad), _times(self.rows, rho.unsqueeze(1)))
-        return _shifted(high, low, incoming, error, bias, self.spectral, rho)
+        return _shifted(high, low, incoming, error, bias, _grown(value, rho, spectral))
 
     def _meets(self, entries: torch.Tensor) -> torch.Tensor:
         """1 for outputs (batch, out) that have one of these entries (batch, in), with a weight that is not 0."""
@@ -71,20 +70,18 @@ class AffineMap:
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionMap:
-    """weight (groups, out, n), cut, over windows of two dimensions; rows (channels,) and spectral, its norms."""
+    """weight (groups, out, n), cut, over windows of two dimensions; rows (channels,), its norms."""
 
     weight: SplitWeight
     windows: Windows
     rows: torch.Tensor
-    spectral: float
 
     @staticmethod
     def of(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
         """From an exact float64 array (out, in / groups, *kernel)."""
-        norms = norms_of_convolution(weight, windows, device)
         exact = torch.tensor(weight, dtype=torch.float64, device=device)
         cut = SplitWeight.of(exact.reshape(windows.groups, len(weight) // windows.groups, -1))
-        return ConvolutionMap(cut, planar(windows), norms.rows, norms.spectral)
+        return ConvolutionMap(cut, planar(windows), row_norms(exact.flatten(1)))
 
     @staticmethod
     def back(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
@@ -94,10 +91,10 @@ class ConvolutionMap:
         cut = SplitWeight.of(flipped.flatten(3).flatten(2))
         seen = reversed_windows(planar(windows), len(weight))
         rows = row_norms(flipped.flatten(3).flatten(2)).flatten()
-        return ConvolutionMap(cut, seen, rows, norms_of_convolution(weight, windows, device).spectral)
+        return ConvolutionMap(cut, seen, rows)
 
-    def __call__(self, value: Pair, bias: torch.Tensor) -> Pair:
-        """value (batch, width) to (batch, channels positions); bias (channels,)."""
+    def __call__(self, value: Pair, bias: torch.Tensor, spectral: Callable[[], float]) -> Pair:
+        """value (batch, width) to (batch, channels positions); bias (channels,). spectral: as in AffineMap."""
         patches = Patches(self.windows)
         high, low, error = split_product(self.weight, value.high, value.low, patches.multiply)
         near, met = self._near(patches, value)
@@ -106,7 +103,7 @@ class ConvolutionMap:
         groups = (self.windows.groups, -1)
         incoming = _times(self.rows.reshape(*groups, 1), reach.unsqueeze(2)).flatten(1, 2)
         error = (error.unflatten(1, groups) * met.double().unsqueeze(2)).flatten(1, 2)
-        return _shifted(high, low, incoming, error, bias.unsqueeze(1), self.spectral, rho)
+        return _shifted(high, low, incoming, error, bias.unsqueeze(1), _grown(value, rho, spectral))
 
     def _near(self, patches: Patches, value: Pair) -> tuple[torch.Tensor, torch.Tensor]:
         """(batch, groups, positions): the norm of r over each window, and whether anything there is not exactly 0.
@@ -161,12 +158,19 @@ def _shifted(
     incoming: torch.Tensor,
     error: torch.Tensor,
     bias: torch.Tensor,
-    spectral: float,
-    rho: torch.Tensor,
+    grown: torch.Tensor | None,
 ) -> Pair:
     """high + low + bias as a pair (batch, outputs); what two sums lose is exact."""
     high, rest = two_sum(high, bias.expand_as(high))
     low, lost = two_sum(low, rest)
     error = (error + lost.abs()).flatten(1)
-    ball = _times(torch.full_like(rho, spectral), rho) + row_norms(error * GROW)
-    return settled(high.flatten(1), low.flatten(1), incoming.flatten(1), error, ball * GROW)
+    ball = None if grown is None else (grown + row_norms(error * GROW)) * GROW
+    return settled(high.flatten(1), low.flatten(1), incoming.flatten(1), error, ball)
+
+
+def _grown(value: Pair, rho: torch.Tensor, spectral: Callable[[], float]) -> torch.Tensor | None:
+    """sigma rho (batch,): where there is a ball, or nothing but points. Rules propagate values without one by matrices
+    of positive weights, whose spectral norms are dear and say less than radii."""
+    if value.ball is None and value.rad.any():
+        return None
+    return _times(torch.full_like(rho, spectral()), rho)

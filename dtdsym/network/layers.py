@@ -74,8 +74,8 @@ class Affine:
 
     @cached_property
     def transposed(self) -> np.ndarray:
-        """W^T (in, out), one array for the node's life, so that arithmetics can cache what they make of it."""
-        return _constant(self.weight.T.copy(order="C"))
+        """W^T (in, out), one view for the node's life, so that arithmetics can cache what they make of it."""
+        return self.weight.T
 
     @cached_property
     def no_bias(self) -> np.ndarray:

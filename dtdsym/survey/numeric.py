@@ -1,8 +1,8 @@
 """Places by floats alone, with the margin of each: for what is too large, or too much, to be proved.
 
 Patterns and gradients are compared as floats have them. Every computation runs beside copies with shaken roundings
-(arithmetic/shaken.py): a root whose place hangs on a number that is not several times larger than what the copies differ
-by is flagged.
+(arithmetic/shaken.py): a root whose place hangs on a number that is not several times larger than what the copies
+differ by is flagged.
 """
 
 from __future__ import annotations

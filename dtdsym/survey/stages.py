@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +20,8 @@ from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, sign
 from dtdsym.arithmetic.pair import PAIR
 from dtdsym.geometry.batch import Home
-from dtdsym.network.evaluate import evaluate, stream
 from dtdsym.network.cone import cone, values_of, work_of
+from dtdsym.network.evaluate import evaluate, stream
 from dtdsym.network.layers import Convolution, Relu
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
@@ -118,7 +118,8 @@ class View:
         """On the roots of these neurons of a layer, or of all of them."""
         if rule not in self._relevances:
             lowest = self.settings.lowest(self.network)
-            self._relevances[rule] = propagate(self.network, self.stage.rules, self.values, rule, lowest)
+            bare = {index: without_ball(value) for index, value in self.values.items()}
+            self._relevances[rule] = propagate(self.network, self.stage.rules, bare, rule, lowest)
         home = self.home(self.network.layer(layer).source)
         parts = []
         for block in self._blocks(layer, neurons):
@@ -143,6 +144,11 @@ class View:
             yield from (slice(start, min(start + each, size)) for start in range(0, size, each))
         else:
             yield from (neurons[start : start + each] for start in range(0, len(neurons), each))
+
+
+def without_ball(value: Any) -> Any:
+    """The same enclosure, or pair, entry by entry."""
+    return value if value.ball is None else replace(value, ball=None)
 
 
 def widest(network: Network) -> int:

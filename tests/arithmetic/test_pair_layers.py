@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pair_oracle import convolutions, holds, paired, rows
 
-from dtdsym.arithmetic import pair_layers, patches, split_products
-from dtdsym.arithmetic.norms import Norms
+from dtdsym.arithmetic import pair, pair_layers, patches, split_products
 from dtdsym.arithmetic.pair import PAIR, UNDECIDED, Pair, PairArithmetic, exact, sign
 from dtdsym.arithmetic.rational import RATIONAL, fraction
 from dtdsym.arithmetic.split_products import Grid, cut
@@ -412,12 +411,12 @@ def nothing_near(self, patches_, value):
     return near, near == 0
 
 
-def no_norms(weight, device):
-    return Norms(torch.zeros(len(weight)).double() + 2.0**-900, 2.0**-900)
+def no_product(rows, norm):
+    return torch.full_like(rows * norm, 2.0**-900)
 
 
 def no_spectral(weight, device):
-    return Norms(torch.full((len(weight),), inf).double(), 2.0**-900)
+    return 2.0**-900
 
 
 @pytest.mark.parametrize(
@@ -426,9 +425,9 @@ def no_spectral(weight, device):
         (split_products, "_log2", lambda n: 0, full_slices),
         (split_products.Grid, "gamma", 0.0, affine_of_many_terms),
         (split_products, "ETA", 0.0, affine_of_tiny_terms),
-        (pair_layers, "norms_of", no_norms, affine_of_unsure_values),
-        (pair_layers, "norms_of", no_norms, tight_ball),
-        (pair_layers, "norms_of", no_spectral, vector_on_its_ball),
+        (pair_layers, "_times", no_product, affine_of_unsure_values),
+        (pair_layers, "_times", no_product, tight_ball),
+        (pair, "spectral_of", no_spectral, vector_on_its_ball),
         (pair_layers.AffineMap, "_spread", lambda self, rad: rad.new_zeros(len(rad), 4), affine_of_unsure_values),
         (pair_layers.ConvolutionMap, "_near", nothing_near, convolution_of_unsure_values),
     ],

@@ -6,15 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 from builders import conv_networks
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from large_models import resnet18, vgg16
 from strategies import layers
 
 import dtdsym
-from dtdsym.arithmetic.enclosure import ENCLOSURE
 from dtdsym.geometry.placement import PLACES
 from dtdsym.network.network import sequential
 from dtdsym.survey.exactly import ExactInput
