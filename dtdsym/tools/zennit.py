@@ -146,8 +146,6 @@ def _run(given: Any, composite: Any, model: nn.Module, x: torch.Tensor, logits: 
     except Exception as err:
         reason = (str(err).splitlines() or [""])[0]
         raise InputError(f"zennit fails on this model ({type(err).__name__}: {reason})") from err
-    finally:
-        composite.remove()
     relevance: torch.Tensor = found.detach()
     return relevance
 

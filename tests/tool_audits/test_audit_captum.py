@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -382,7 +383,7 @@ def test_terminal_json_and_html_say_what_captum_does():
         "note": "the whole bias stands in its denominator, so that no direction gives it; the audited root is the one "
         "that its messages imply, a - message/w",
     }
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=StringIO())
     console.print(found)
     for shown in (console.export_text(), found._repr_html_()):
         assert "What the tool does" in shown
