@@ -29,6 +29,8 @@ _HOMES = {
     "affine_root": "dtdsym.relevance.root_functions",
     "arrangement": "dtdsym.geometry.arrangement",
     "audit": "dtdsym.report.audit",
+    "audit_captum": "dtdsym.tools.captum",
+    "audit_zennit": "dtdsym.tools.zennit",
     "decide": "dtdsym.claims.decide",
     "decide_in_box": "dtdsym.claims.box",
     "constant_root": "dtdsym.relevance.root_functions",

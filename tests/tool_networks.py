@@ -116,6 +116,7 @@ def in_zennit():
     return {
         "epsilon:1e-6": r.Epsilon(),
         "epsilon:0.25": r.Epsilon(0.25),
+        "zennit.epsilon_nobias:1e-6": r.Epsilon(zero_params="bias"),
         "zennit.zplus": r.ZPlus(),
         "zennit.zplus_nobias": r.ZPlus(zero_params="bias"),
         "zennit.alpha_beta": r.AlphaBeta(),

@@ -84,6 +84,7 @@ FOR_CAPTUM = (
 )
 FOR_ZENNIT = (
     *(f"epsilon:{epsilon}" for epsilon in EPSILONS),
+    "zennit.epsilon_nobias:1e-6",
     *(f"zennit.zplus{bias}" for bias in ("", "_nobias")),
     *(f"zennit.gamma{bias}:{gamma}" for gamma in GAMMAS for bias in ("", "_nobias")),
     *(f"zennit.alpha_beta{bias}:{numbers}" for numbers in ("2:1", "1:0") for bias in ("", "_nobias")),

@@ -18,7 +18,7 @@ import numpy as np
 from dtdsym.relevance.family import Family
 from dtdsym.relevance.neurons import Neurons, Shift
 from dtdsym.relevance.parts import NEGATIVE, ONES, POSITIVE, SQUARE, WHOLE
-from dtdsym.relevance.rules import differ_by_one, in_order, not_negative
+from dtdsym.relevance.rules import differ_by_one, in_order, is_positive, not_negative
 from dtdsym.relevance.shares import Share, Shares
 from dtdsym.relevance.state import State
 
@@ -45,6 +45,11 @@ def captum_alpha1_beta0(state: State) -> list[Share]:
 def captum_alpha1_beta0_nobias(state: State) -> list[Share]:
     """The same with set_bias_to_zero=True."""
     return [Share(((state.a, POSITIVE),), epsilon=state.lift(CAPTUM))]
+
+
+def zennit_epsilon_nobias(state: State, epsilon: Any) -> list[Share]:
+    """In proportion to w o a, without the bias; epsilon stands in the denominator."""
+    return [Share(((state.a, WHOLE),), epsilon=epsilon)]
 
 
 def zennit_zplus(state: State) -> list[Share]:
@@ -204,6 +209,15 @@ VARIANTS = (
     ),
     _variant(
         "captum.alpha1_beta0_nobias", "captum's Alpha1_Beta0_Rule with set_bias_to_zero", captum_alpha1_beta0_nobias
+    ),
+    _variant(
+        "zennit.epsilon_nobias",
+        'zennit\'s Epsilon with zero_params="bias"',
+        zennit_epsilon_nobias,
+        parameters=("epsilon",),
+        defaults=(ZENNIT,),
+        law=is_positive,
+        takes="epsilon > 0, for example zennit.epsilon_nobias:1e-6",
     ),
     _variant("zennit.zplus", "zennit's ZPlus: positive products, and positive biases", zennit_zplus),
     _variant("zennit.zplus_nobias", 'the same with zero_params="bias"', partial(without_bias, zennit_zplus)),

@@ -16,7 +16,7 @@ from rich.text import Text
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import VALID
 from dtdsym.relevance.nearest_root import Nearest
-from dtdsym.report.labels import over_lines
+from dtdsym.report.labels import over_lines, row_label
 from dtdsym.survey.findings import Findings, RootRow
 
 MEANINGS = {
@@ -62,6 +62,7 @@ def render(found: Findings) -> RenderableType:
         "What the paper claims": _claims(found),
         "For all inputs of the box": _in_box(found),
         "Why it does not sum": _ledgers(found),
+        "What the tool does": _tool(found),
         "What the given explanation is": _compared(found),
         "What admissible roots would explain": _apart(found),
     }
@@ -85,7 +86,7 @@ def _findings(found: Findings) -> Iterator[RenderableType]:
         return
     yield Padding(_opening(found), (0, 0, 0, 2))
     for row in sorted(found.rows, key=_badness, reverse=True):
-        yield Padding(_finding(row), (0, 0, 0, 2))
+        yield Padding(_finding(found, row), (0, 0, 0, 2))
 
 
 def _opening(found: Findings) -> str:
@@ -111,9 +112,9 @@ def _badness(row: RootRow) -> float:
     return row.violations / row.tally.total if row.tally.total else 0.0
 
 
-def _finding(row: RootRow) -> Text:
+def _finding(found: Findings, row: RootRow) -> Text:
     tally = row.tally
-    text = Text(f"{row.rule.label}, layer {row.layer}: ", style="bold")
+    text = Text(f"{row_label(found, row)}, layer {row.layer}: ", style="bold")
     if not tally.total:
         return text.append("no roots: the function of this layer's input bends at every input.", style="not bold")
     return text.append(" ".join(_sentences(row)), style="not bold")
@@ -150,7 +151,7 @@ def _places(found: Findings) -> _Columns:
     rows = []
     for row in found.rows:
         counts = (f"{row.tally.places[name]:,}" for name in shown)
-        rows.append((over_lines(row.rule.label), str(row.layer), f"{row.tally.total:,}", *counts))
+        rows.append((over_lines(row_label(found, row)), str(row.layer), f"{row.tally.total:,}", *counts))
     return _Columns("Where the root points lie", headers, tuple(rows))
 
 
@@ -162,7 +163,7 @@ def _facts(found: Findings) -> _Columns:
         tally, total = row.tally, row.tally.total
         counted = (tally.equal_output, tally.zero_relevance, tally.in_domain)
         rows.append((
-            over_lines(row.rule.label),
+            over_lines(row_label(found, row)),
             str(row.layer),
             _percent(tally.equal_gradient, total),
             f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
@@ -212,6 +213,13 @@ def _in_box(found: Findings) -> Iterator[Text]:
     for claim in found.in_box:
         head = f"{claim['claim']}{', ' + claim['rule'] if claim['rule'] else ''}, {claim['verdict']}: "
         yield Text(head, style="bold").append(f"{claim['statement']} {claim['reason']}", style="not bold")
+
+
+def _tool(found: Findings) -> Iterator[Text]:
+    """The rules that were read from a tool, one sentence for the layers that share one."""
+    if found.tool is not None:
+        yield Text(f"{found.tool.name} {found.tool.version}", style="bold")
+        yield from (Text(sentence) for sentence in found.tool.sentences())
 
 
 def _compared(found: Findings) -> Iterator[Text]:

@@ -18,6 +18,7 @@ from dtdsym.survey.claims import table_claims
 from dtdsym.survey.ledgers import InputLedger
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import COUNTS, Tally
+from dtdsym.survey.tool import ToolRules
 
 
 @dataclass
@@ -121,7 +122,7 @@ class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
     compared: what an explanation made elsewhere was found to be. decided: claims, input by input. apart: the rules
     beside nearest admissible roots, if these were asked for. signs: of ReLUs at the audited inputs, how many each stage
-    decided. in_box: claims on all inputs of a box. seconds: wall-clock
+    decided. in_box: claims on all inputs of a box. tool: what the tool does whose rules were audited. seconds: wall-clock
     time."""
 
     network: Network
@@ -138,6 +139,7 @@ class Findings:
     apart: list[ApartRow] = field(default_factory=list)
     signs: dict[str, int] = field(default_factory=dict)
     in_box: list[dict[str, Any]] = field(default_factory=list)
+    tool: ToolRules | None = None
 
     @property
     def violated(self) -> bool:
@@ -190,6 +192,7 @@ class Findings:
             "apart": [row.to_json() for row in self.apart],
             "ledger": [found.to_json() for found in self.ledgers],
             "compare": None if self.compared is None else self.compared.to_json(),
+            "tool": None if self.tool is None else self.tool.to_json(),
             "certificates": None if self.certificates is None else asdict(self.certificates),
             "seconds": self.seconds,
         }
