@@ -25,6 +25,7 @@ from dtdsym.command import (
     progress_of,
     whole_number,
     workers,
+    workers_asked,
 )
 from dtdsym.errors import InputError
 from dtdsym.network.network import Network
@@ -51,6 +52,7 @@ _EPILOG = """examples:
   python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
+  python -m dtdsym.verify net.pt --samples 100000 --dask tcp://10.0.0.1:8786 --resume run.jsonl    on many machines
 
 exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid
 (normal for an honest audit of DTD); else 3 something stayed undecided within the budget; else 0
@@ -123,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
     add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
     add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
-    add("--jobs", metavar="N", type=int, default=1, help="worker processes (1)")
+    workers_asked(parser, "")
     add("--json", metavar="FILE|-", help="write the report as JSON; -: to standard output, and nothing else there")
     add(
         "--certificates", metavar="FILE.jsonl[.gz]", help="write evidence for every place, for python -m dtdsym.checker"
@@ -154,7 +156,7 @@ def _run(options: argparse.Namespace) -> Report:
     compared = None if relevance is None else _compared(network, inputs, relevance, settings)
     if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
         _draw(network, inputs, settings, options.heatmap)
-    with workers(options.jobs) as executor, progress_of(options.quiet, "inputs") as progress:
+    with workers(options.jobs, options.dask) as executor, progress_of(options.quiet, "inputs") as progress:
         found = conduct(
             network,
             inputs,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from math import factorial
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -83,14 +84,18 @@ class Softplus:
 SOFTPLUS = Softplus()
 
 
+_PRECISION = RLock()
+
+
 @contextmanager
 def precision(bits: int = BITS) -> Iterator[None]:
-    """Balls are computed with so many bits."""
-    before, ctx.prec = ctx.prec, bits
-    try:
-        yield
-    finally:
-        ctx.prec = before
+    """Balls are computed with so many bits, in one thread at a time: the precision is the whole process's."""
+    with _PRECISION:
+        before, ctx.prec = ctx.prec, bits
+        try:
+            yield
+        finally:
+            ctx.prec = before
 
 
 def derivative(z: Any, order: int) -> tuple[Fraction, Fraction]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import astuple, dataclass
 from itertools import product
 from typing import Any
@@ -26,15 +26,15 @@ from dtdsym.survey.journal import Journal
 from dtdsym.survey.ledgers import first_ledgers
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally
+from dtdsym.survey.workers import on_workers
 
 LARGEST_CHUNK = 1024
 CHUNK_NUMBERS = 1 << 20  # a chunk's roots, (inputs, neurons, coordinates), hold about this many numbers
-IN_FLIGHT = 32  # chunks that wait at the executor: enough to keep many workers busy, few enough to stay small
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A whole audit, as sent to a worker."""
+    """A whole audit, as it is sent to each worker."""
 
     network: Network
     settings: Settings
@@ -123,27 +123,12 @@ def _finished(
         file = CertificateFile(certificates, job.network, None if kept is None else Prefix(*kept))
     yield from known.items()
     left = [chunk for chunk in range(job.chunks) if chunk not in known]
-    for chunk, data in _on_workers(job, executor, left) if executor else ((c, job.run(c)) for c in left):
+    for chunk, data in on_workers(job.run, executor, left) if executor else ((c, job.run(c)) for c in left):
         if file is not None:
             data["whole"] = astuple(file.add(data.pop("lines")))
         if journal is not None:
             journal.write(chunk, data)
         yield chunk, data
-
-
-def _on_workers(job: Job, executor: Executor, chunks: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    waiting: dict[Future[dict[str, Any]], int] = {}
-    todo = iter(chunks)
-    while True:
-        for chunk in todo:
-            waiting[executor.submit(job.run, chunk)] = chunk
-            if len(waiting) >= IN_FLIGHT:
-                break
-        if not waiting:
-            return
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()
 
 
 def identity(job: Job) -> dict[str, Any]:
