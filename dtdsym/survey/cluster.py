@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import pickle
 import platform
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from threading import Lock
@@ -65,8 +66,10 @@ class Cluster:
                 "memory?); give workers more memory"
             ) from err
 
-    def close(self) -> None:
-        """The cluster may forget the work."""
+    def close(self, waiting: Iterable[Future[Any]]) -> None:
+        """Cancels what waits; the cluster may forget the work."""
+        for future in waiting:
+            future.cancel()
         self._work.release()
 
 
@@ -109,13 +112,15 @@ def cluster_at(address: str) -> Iterator[Executor]:
         from distributed import Client
     except ImportError as err:
         raise InputError("--dask needs Dask: pip install 'dtdsym[dask]'") from err
+    if not address.rpartition(":")[2].isdigit():
+        raise InputError(f"--dask {address!r}: give the scheduler's address, such as tcp://10.0.0.1:8786")
     try:
-        client = Client(_place(address), timeout=SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError) as err:
-        raise InputError(
-            f"--dask {address}: no scheduler of Dask answers there within {SECONDS} seconds ({err}); start one with "
-            "`dask scheduler`, and give the address that it names"
-        ) from err
+        kind = asyncio.run(asyncio.wait_for(_kind(address), SECONDS))  # Client would wait for ever where nobody speaks
+        client = Client(address, timeout=SECONDS, set_as_default=False) if kind == "Scheduler" else None
+    except (OSError, ValueError, TypeError, TimeoutError) as err:
+        raise _nobody(address, str(err) or "the time is over") from err
+    if client is None:
+        raise _nobody(address, f"it is the address of a {kind}")
     try:
         _check_workers(client, address)
         yield client.get_executor()
@@ -123,11 +128,17 @@ def cluster_at(address: str) -> Iterator[Executor]:
         client.close()
 
 
-def _place(address: str) -> str:
-    _, _, port = address.rpartition(":")
-    if not port.isdigit():
-        raise InputError(f"--dask {address!r}: give the scheduler's address, such as tcp://10.0.0.1:8786")
-    return address
+async def _kind(address: str) -> str:
+    """What answers there: Scheduler, Worker or Nanny."""
+    from distributed import Security, rpc
+
+    async with rpc(address, connection_args=Security().get_connection_args("client"), timeout=SECONDS) as there:
+        return str((await there.identity())["type"])
+
+
+def _nobody(address: str, reason: str) -> InputError:
+    met = f"--dask {address}: no scheduler of Dask answers there within {SECONDS} seconds ({reason})"
+    return InputError(f"{met}; start one with `dask scheduler`, and give the address that it names")
 
 
 def _check_workers(client: Any, address: str) -> None:

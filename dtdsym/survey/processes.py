@@ -50,7 +50,7 @@ def processes(jobs: int) -> Iterator[Executor]:
 
     None is left at the end. After an error or Ctrl-C they are ended at once, whatever they are at."""
     context = multiprocessing.get_context("spawn")
-    with _Pool(jobs, mp_context=context, initializer=_begin) as pool:
+    with Pool(jobs, mp_context=context, initializer=_begin) as pool:
         try:
             yield pool
         except BaseException:
@@ -59,7 +59,10 @@ def processes(jobs: int) -> Iterator[Executor]:
             raise
 
 
-class _Pool(ProcessPoolExecutor):
+class Pool(ProcessPoolExecutor):
+    """Worker processes of our own. They are ended, and what waits for them is not cancelled: Python 3.11's manager of a
+    pool whose processes end stumbles over what was cancelled."""
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Holds Ctrl-C back meanwhile: a process that is started by it inherits that, and leaves Ctrl-C to this one."""
         if not hasattr(signal, "pthread_sigmask"):

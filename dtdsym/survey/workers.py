@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from dtdsym.errors import InputError
 from dtdsym.survey import cluster
-from dtdsym.survey.processes import here, in_flight, one_thread
+from dtdsym.survey.processes import Pool, here, in_flight, one_thread
 
 T = TypeVar("T")
 
@@ -46,9 +46,7 @@ def on_workers(work: Callable[[int], T], executor: Executor, parts: Iterable[int
         yield from ((waiting.pop(future), future.result()) for future in finished if future.exception() is None)
         raise
     finally:
-        for future in waiting:
-            future.cancel()
-        way.close()
+        way.close(waiting)
 
 
 class Way(Protocol):
@@ -63,8 +61,8 @@ class Way(Protocol):
     def result(self, future: Future[Any], part: int) -> Any:
         """What it came to. Raises Absent where the part is to be sent again."""
 
-    def close(self) -> None:
-        """Nothing more will be sent."""
+    def close(self, waiting: Iterable[Future[Any]]) -> None:
+        """Nothing more will be sent, and what still waits is cancelled."""
 
 
 class Absent(Exception):
@@ -96,8 +94,11 @@ class Files:
             self._sent = self._work
             raise
 
-    def close(self) -> None:
-        """Removes the file."""
+    def close(self, waiting: Iterable[Future[Any]]) -> None:
+        """Cancels what waits, unless its processes are ended anyway, and removes the file."""
+        if not isinstance(self._executor, Pool):
+            for future in waiting:
+                future.cancel()
         self._parcel.close()
 
 
