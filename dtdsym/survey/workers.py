@@ -7,7 +7,7 @@ import hashlib
 import pickle
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from itertools import chain, islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from dtdsym.survey import cluster
 from dtdsym.survey.processes import Pool, here, in_flight, one_thread
 
 T = TypeVar("T")
+AGAIN = object()
 
 
 def on_workers(work: Callable[[int], T], executor: Executor, parts: Iterable[int]) -> Iterator[tuple[int, T]]:
@@ -35,18 +36,22 @@ def on_workers(work: Callable[[int], T], executor: Executor, parts: Iterable[int
                 return
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 part = waiting.pop(future)
-                try:
-                    result = way.result(future, part)
-                except Absent:
+                result = way.result(future, part)
+                if result is AGAIN:
                     todo = chain([part], todo)
-                    continue
-                yield part, result
+                else:
+                    yield part, result
     except BrokenExecutor:
-        finished = [future for future in waiting if future.done() and not future.cancelled()]
-        yield from ((waiting.pop(future), future.result()) for future in finished if future.exception() is None)
+        yield from _finished(waiting)
         raise
     finally:
         way.close(waiting)
+
+
+def _finished(waiting: Mapping[Future[T], int]) -> Iterator[tuple[int, T]]:
+    for future, part in waiting.items():
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield part, future.result()
 
 
 class Way(Protocol):
@@ -59,7 +64,7 @@ class Way(Protocol):
         """A part on its way."""
 
     def result(self, future: Future[Any], part: int) -> Any:
-        """What it came to. Raises Absent where the part is to be sent again."""
+        """What it came to; AGAIN where the part is to be sent again."""
 
     def close(self, waiting: Iterable[Future[Any]]) -> None:
         """Nothing more will be sent, and what still waits is cancelled."""
@@ -87,12 +92,12 @@ class Files:
         return self._executor.submit(self._sent, part)
 
     def result(self, future: Future[Any], part: int) -> Any:
-        """Raises Absent, and sends the whole work from now on, where the file was not found."""
+        """What it came to. Where the worker could not read the file AGAIN, and from now on the whole work is sent."""
         try:
             return future.result()
         except Absent:
             self._sent = self._work
-            raise
+            return AGAIN
 
     def close(self, waiting: Iterable[Future[Any]]) -> None:
         """Cancels what waits, unless its processes are ended anyway, and removes the file."""

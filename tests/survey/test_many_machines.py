@@ -17,11 +17,13 @@ from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import flint
 import numpy as np
 import pytest
 import torch
 
 import dtdsym
+from dtdsym.arithmetic.ball import precision
 from dtdsym.command import ended
 from dtdsym.errors import InputError
 from dtdsym.survey import cluster as cluster_module
@@ -309,6 +311,29 @@ def test_threads_decide_claims_as_one_does(repository):
     with ThreadPoolExecutor(4) as executor:
         many = dtdsym.audit(net, x, **asked, executor=executor)
     assert counts(many) == counts(dtdsym.audit(net, x, **asked))
+
+
+def test_the_precision_of_balls_is_one_threads_at_a_time():
+    before, entered, leave, second = flint.ctx.prec, threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with precision(99):
+            entered.set()
+            leave.wait()
+
+    def other() -> None:
+        with precision(77):
+            second.set()
+
+    threads = [threading.Thread(target=work) for work in (first, other)]
+    threads[0].start()
+    entered.wait()
+    threads[1].start()
+    early, within = second.wait(0.1), flint.ctx.prec
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert (early, within, second.is_set(), flint.ctx.prec) == (False, 99, True, before)
 
 
 def test_a_chunk_that_comes_twice_counts_once(network, inputs, alone, tmp_path):
