@@ -253,7 +253,7 @@ def test_the_driver_is_killed_and_resumed_on_dask(cluster, repository, tmp_path,
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_process_outlives_its_run(repository, tmp_path, how):
-    """Ctrl-C goes to all of them, as from a terminal, SIGKILL to the driver alone."""
+    """Ctrl-C goes to all of them, as from a terminal; SIGKILL to the driver alone."""
     journal = tmp_path / "run.jsonl"
     words = command("--samples", 10000, "--rule", "zplus", "--jobs", 2, "--resume", journal)
     stopped = started(words, repository, 2, journal)
@@ -261,16 +261,28 @@ def test_no_worker_process_outlives_its_run(repository, tmp_path, how):
         os.killpg(stopped.pid, how)
     else:
         os.kill(stopped.pid, how)
-    out, err = stopped.communicate(timeout=30)  # ends when the last process that holds these pipes has ended
+    out, err = stopped.communicate(timeout=60)  # ends when the last process that holds these pipes has ended
     if how == signal.SIGINT:
         assert (stopped.returncode, out, err) == (130, "", f"dtdsym: interrupted; {journal} is kept\n")
     assert journal.read_bytes().count(b"\n") >= 2
 
 
+def test_worker_processes_leave_ctrl_c_to_the_driver(pool):
+    """An idle one, or one that starts, would say what interrupted it in many lines."""
+    assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_what_is_not_needed_any_more_is_cancelled(cluster, client):
-    parts = on_workers(partial(slow, 0.1), client.get_executor(), range(30))
+    executor, sent = client.get_executor(), []
+    submit = executor.submit
+    executor.submit = lambda *asked, **how: sent.append(submit(*asked, **how)) or sent[-1]
+    parts = on_workers(partial(slow, 0.1), executor, range(30))
     next(parts)
     parts.close()  # as Ctrl-C does
+    assert len(sent) == 30
+    assert sum(future.cancelled() for future in sent) > 15
+    sent.clear()
     deadline = time.monotonic() + 10
     while cluster.scheduler.tasks:
         assert time.monotonic() < deadline, f"still there: {list(cluster.scheduler.tasks)}"
