@@ -17,6 +17,7 @@ from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import distributed
 import flint
 import numpy as np
 import pytest
@@ -31,8 +32,6 @@ from dtdsym.survey import run, workers
 from dtdsym.survey.processes import here, in_flight, one_thread, processes
 from dtdsym.survey.workers import Absent, Parcel, Slip, on_workers
 from dtdsym.verify import main
-
-distributed = pytest.importorskip("distributed")
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 ASKED = {"rules": ["zplus", "w2"], "layers": "all", "logit": 0}
