@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +19,8 @@ from dtdsym.errors import DtdsymError, InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.load import load
 from dtdsym.network.network import Network
+from dtdsym.survey.cluster import Lost, cluster_at
+from dtdsym.survey.processes import processes
 
 COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 2, 3, 130
 
@@ -44,6 +45,13 @@ def command_line(name: str, description: str, epilog: str) -> argparse.ArgumentP
     add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
     add("--version", action="version", version=f"dtdsym {__version__}")
     return parser
+
+
+def workers_asked(parser: argparse.ArgumentParser, when: str) -> None:
+    """The options that say who does the work; `when` they can be given."""
+    add = parser.add_argument
+    add("--jobs", metavar="N", type=int, help=f"{when}worker processes on this machine (1)")
+    add("--dask", metavar="ADDRESS", help=f"{when}the workers of a Dask cluster, by its scheduler's address HOST:PORT")
 
 
 def network_of(options: argparse.Namespace) -> Network:
@@ -110,9 +118,10 @@ def ended(work: Callable[[], int], kept: str | None = None) -> int:
         return fail(str(err))
     except OSError as err:
         return fail(f"{err.filename or 'the system'}: {err.strerror or err}")
-    except BrokenExecutor:
+    except BrokenExecutor as err:
+        what = err if isinstance(err, Lost) else "a worker process was ended (for want of memory?); use fewer --jobs"
         where = f"finished work is in {kept}" if kept else "--resume FILE would have kept finished work"
-        return fail(f"a worker process was ended (for want of memory?); use fewer --jobs; {where}")
+        return fail(f"{what}; {where}")
     except KeyboardInterrupt:
         print("dtdsym: interrupted" + (f"; {kept} is kept" if kept else ""), file=sys.stderr)
         return INTERRUPTED
@@ -125,24 +134,28 @@ def fail(line: str) -> int:
 
 
 @contextmanager
-def workers(jobs: int) -> Iterator[Executor | None]:
-    """Worker processes, started afresh: a fork would inherit torch's threads in an unknown state.
+def workers(jobs: int | None, dask: str | None = None) -> Iterator[Executor | None]:
+    """What --jobs and --dask ask for: worker processes here, a cluster's workers, or None: this process alone.
 
-    Each, this one too, computes with one thread: on a busy machine torch's threads wait for each other, and chunks
-    of this size then take many times longer; --jobs is the way to use more cores."""
-    if jobs < 1:
+    All, this process too, compute with one of torch's threads: --jobs is the way to use more cores.
+    Raises InputError."""
+    if jobs is not None and dask is not None:
+        raise InputError("--jobs and --dask: work is done here or by the cluster; leave out one of the two")
+    if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: give at least 1")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        if jobs == 1:
-            yield None
-            return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
+        with _executor(jobs or 1, dask) as executor:
+            yield executor
     finally:
         torch.set_num_threads(threads)
+
+
+def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
+    if dask is not None:
+        return cluster_at(dask)
+    return nullcontext() if jobs == 1 else processes(jobs)
 
 
 @contextmanager

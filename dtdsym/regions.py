@@ -23,6 +23,7 @@ from dtdsym.command import (
     progress_of,
     whole_number,
     workers,
+    workers_asked,
 )
 from dtdsym.errors import BudgetSpent, InputError, NoRoot
 from dtdsym.geometry.arrangement import arrangement
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--root", metavar="KIND", help="of --rule: relevance (what implementations use) or hinge (the theory's)")
     add("--json", metavar="FILE|-", help="write every cell as JSON, exactly; -: to standard output, and nothing else")
     add("--count", action="store_true", help="only count cells, in bounded memory and any dimension")
-    add("--jobs", metavar="N", type=int, default=1, help="worker processes for --count (1)")
+    workers_asked(parser, "with --count: ")
     add("--resume", metavar="FILE", help="with --count: keep finished work in FILE, and go on from what it holds")
     add("--budget", metavar="SECONDS", type=float, help="for the whole list; with --count for each 64th of the work")
     add("--quiet", action="store_true", help="nothing on standard output, no progress")
@@ -110,7 +111,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--root {options.root!r}: expected {' or '.join(KINDS)}")
     needs = {
         "--resume": (options.resume and not options.count, "--count"),
-        "--jobs": (options.jobs != 1 and not options.count, "--count"),
+        "--jobs": (options.jobs not in (None, 1) and not options.count, "--count"),
+        "--dask": (options.dask is not None and not options.count, "--count"),
         "--input": (options.input and not options.plot, "--plot"),
         "--rule": (options.rule and not options.input, "--input and --plot"),
         "--root": (options.root and not options.rule, "--rule"),
@@ -159,7 +161,7 @@ def _logit(options: argparse.Namespace, network: Network) -> int | None:
 
 
 def _count(options: argparse.Namespace, network: Network, asked: dict[str, Any]) -> int:
-    with workers(options.jobs) as executor, progress_of(options.quiet, "parts") as progress:
+    with workers(options.jobs, options.dask) as executor, progress_of(options.quiet, "parts") as progress:
         cells = count_cells(network, **asked, executor=executor, journal=options.resume, progress=progress)
     document = {**header(network, asked["box"], asked["points"], asked["logit"]), "counts": {"cells": cells}}
     _show(options, document, f"{cells:,} open cells")

@@ -25,6 +25,7 @@ from dtdsym.command import (
     progress_of,
     whole_number,
     workers,
+    workers_asked,
 )
 from dtdsym.errors import InputError
 from dtdsym.network.network import Network
@@ -37,7 +38,7 @@ from dtdsym.survey.boxes import check_box, claims_in_box
 from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, read_inputs
 from dtdsym.survey.run import conduct
-from dtdsym.survey.settings import DEFAULT_RULES, Settings
+from dtdsym.survey.settings import DEFAULT_RULES, DEFAULT_SAMPLE, Settings
 
 VIOLATED = 1
 SAMPLES = 100
@@ -49,8 +50,10 @@ _EPILOG = """examples:
   python -m dtdsym.verify net.pt --layer all --json report.json     every layer; the report as JSON too
   python -m dtdsym.verify net.onnx --input images.npy --rule first=zbox:0:1,conv=zplus,linear=epsilon:1e-6
   python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
+  python -m dtdsym.verify vgg.pt2 --input photos.npy --layer all --sample-roots 500 --rule epsilon_plus --jobs 2
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
+  python -m dtdsym.verify net.pt --samples 100000 --dask tcp://10.0.0.1:8786 --resume run.jsonl    on many machines
 
 exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid
 (normal for an honest audit of DTD); else 3 something stayed undecided within the budget; else 0
@@ -80,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it (fold), or a layer")
     add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
     add("--samples", metavar="N", type=int, help="inputs to sample where no file is given (100)")
-    add("--seed", metavar="S", type=int, default=0, help="of the samples (0)")
+    add("--seed", metavar="S", type=int, default=0, help="of the samples, of inputs and of roots (0)")
     add(
         "--domain",
         default="nonnegative",
@@ -121,9 +124,21 @@ def _parser() -> argparse.ArgumentParser:
         help="box:LO:HI: decide c2, and c5 of every rule's hinge roots, for all inputs of the box, on small networks",
     )
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
-    add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
+    add(
+        "--engine",
+        default="auto",
+        help="auto (certified floats, exact fallback), exact (rationals only), or numeric[:float32] (floats alone, "
+        "which prove nothing, with the margin of each place)",
+    )
+    add(
+        "--sample-roots",
+        metavar="N|all",
+        help="audit N roots of each layer, drawn at random, with 95 %% intervals for all "
+        f"(all; {DEFAULT_SAMPLE} of large networks)",
+    )
+    add("--device", default="cpu", help="where tensors are computed: cpu, cuda, cuda:1 (cpu)")
     add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
-    add("--jobs", metavar="N", type=int, default=1, help="worker processes (1)")
+    workers_asked(parser, "")
     add("--json", metavar="FILE|-", help="write the report as JSON; -: to standard output, and nothing else there")
     add(
         "--certificates", metavar="FILE.jsonl[.gz]", help="write evidence for every place, for python -m dtdsym.checker"
@@ -154,7 +169,7 @@ def _run(options: argparse.Namespace) -> Report:
     compared = None if relevance is None else _compared(network, inputs, relevance, settings)
     if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
         _draw(network, inputs, settings, options.heatmap)
-    with workers(options.jobs) as executor, progress_of(options.quiet, "inputs") as progress:
+    with workers(options.jobs, options.dask) as executor, progress_of(options.quiet, "inputs") as progress:
         found = conduct(
             network,
             inputs,
@@ -174,7 +189,7 @@ def _run(options: argparse.Namespace) -> Report:
 
 
 def _settings(options: argparse.Namespace, network: Network) -> Settings:
-    least, layer = options.min_logit, options.layer
+    least, layer, sample = options.min_logit, options.layer, options.sample_roots
     asked: dict[str, Any] = {
         "rules": list(dict.fromkeys(options.rule or DEFAULT_RULES)),
         "logit": whole_number(options.logit, "--logit", "argmax"),
@@ -184,6 +199,9 @@ def _settings(options: argparse.Namespace, network: Network) -> Settings:
         "min_logit": (0.0 if options.input else 0.1) if least is None else least,
         "budget": budget_of(options),
         "engine": options.engine,
+        "sample_roots": sample and whole_number(sample, "--sample-roots", "all"),
+        "seed": options.seed,
+        "device": options.device,
         "claims": options.claim or (),
         "target": _target(options, network),
     }

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def ended_workers(jobs: int) -> Iterator[Executor]:
+def ended_workers(jobs: int, dask: None) -> Iterator[Executor]:
     """Stands for `dtdsym.command.workers`: each process ends before its work does."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=os._exit, initargs=(1,)) as pool:

@@ -186,6 +186,7 @@ BAD = {
     "three inputs for a line": (["NET", "--line", "THREE"], "a line needs 2, one a row"),
     "a plane that is a line": (["NET", "--plane", "FLAT"], "flat of dimension below 2"),
     "workers without count": (["NET", "--jobs", "2"], "--jobs needs --count"),
+    "a cluster without count": (["NET", "--dask", "10.0.0.1:8786"], "--dask needs --count"),
     "resume without count": (["NET", "--resume", "j"], "--resume needs --count"),
     "an input without a picture": (["NET", "--input", "THREE"], "--input needs --plot"),
     "a rule without an input": (["NET", "--box=0:1", "--plot", "OUT", "--rule", "w2"], "--rule needs --input"),

@@ -142,6 +142,7 @@ BAD_OPTIONS = {
     "negative samples": (["--samples", "-3"], "-3 samples asked for"),
     "negative seed": (["--seed", "-1"], "--seed -1"),
     "no workers": (["--jobs", "0"], "--jobs 0"),
+    "workers here and elsewhere": (["--jobs", "2", "--dask", "10.0.0.1:8786"], "--jobs and --dask: "),
     "unknown root": (["--root", "square"], "root 'square'"),
     "unknown engine": (["--engine", "warp"], "engine 'warp'"),
     "min logit nan": (["--min-logit", "nan"], "--min-logit"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from flint import arb, ctx
+from flint import arb
+
+from dtdsym.arithmetic.precision import precision
 
 BITS = 128
 STEPS = 56
@@ -27,8 +29,7 @@ def clopper_pearson(seen: int, draws: int, confidence: Fraction = Fraction(95, 1
 
 def _end(a: int, b: int, level: Fraction, *, below: bool) -> float:
     """The greatest float of a bisection at which I_p(a, b) < level for certain, or the least at which it is above."""
-    before, ctx.prec = ctx.prec, BITS
-    try:
+    with precision(BITS):
         target = arb(level.numerator) / level.denominator
         low, high = 0.0, 1.0
         for _ in range(STEPS):
@@ -39,6 +40,4 @@ def _end(a: int, b: int, level: Fraction, *, below: bool) -> float:
                 low = middle
             else:
                 high = middle
-        return low if below else high
-    finally:
-        ctx.prec = before
+    return low if below else high

@@ -4,21 +4,17 @@ Values are numpy object arrays of balls; the last axis is a layer's width."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from math import factorial
 from typing import Any
 
 import numpy as np
-from flint import arb, arb_mat, arb_series, ctx
+from flint import arb, arb_mat, arb_series
 
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.rational import RATIONAL
 from dtdsym.arithmetic.windows import Pools, Windows
 
-BITS = 160
-"""Working precision."""
 LARGEST = 4096
 """Beyond, log(1 + exp(z)) is max(z, 0) up to 2^-5000, and its derivatives of order 2 and more are as small."""
 MARGIN = Fraction(1, 2**120)
@@ -81,16 +77,6 @@ class Softplus(Pools):
 
 
 SOFTPLUS = Softplus()
-
-
-@contextmanager
-def precision(bits: int = BITS) -> Iterator[None]:
-    """Balls are computed with so many bits."""
-    before, ctx.prec = ctx.prec, bits
-    try:
-        yield
-    finally:
-        ctx.prec = before
 
 
 def derivative(z: Any, order: int) -> tuple[Fraction, Fraction]:

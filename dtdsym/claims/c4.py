@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from dtdsym.arithmetic.precision import precision
 from dtdsym.arithmetic.rational import fractions, nearest_float, text
-from dtdsym.arithmetic.softplus import LARGEST, SOFTPLUS, derivative, is_large, precision
+from dtdsym.arithmetic.softplus import LARGEST, SOFTPLUS, derivative, is_large
 from dtdsym.claims.verdict import Proved, Question, Undecided, Verdict
 
 

@@ -39,17 +39,21 @@ def audit(
     """Place every root of every rule at every layer, exactly, for all inputs.
 
     inputs: rows (n, in) of numbers, array or tensor, or what survey.inputs makes of files and seeds. ledger: how many
-    inputs have their ledger kept. executor: any concurrent.futures.Executor. journal: file that finished chunks are
-    written to; a run that finds it complete or in part goes on from there. certificates: file for a line of evidence
-    about every decided root. progress: told how many inputs of all are done.
+    inputs have their ledger kept. executor: any concurrent.futures.Executor: processes, threads, or a Dask client's
+    `client.get_executor()`; the network travels once to each worker process, which computes with one of torch's
+    threads. journal: file that finished chunks are written to; a run that finds it complete or in part goes on from
+    there. certificates: file for a line of evidence about every decided root. progress: told how many inputs of all
+    are done.
 
     asked, with what holds otherwise: rules (lrp0, gamma:1, w2, zplus): names with parameters. layers ((1,)): numbers
     from 1, or "all". logit ("argmax"): a number, or each input's largest. root ("relevance"): or "hinge", the rules'
     own; or "nearest[:NORM[:nonnegative]]", the nearest admissible ones, and how far the rules' explanations are from
     theirs. domain ("nonnegative"): or "real", "box:LO:HI". min_logit (0): inputs whose logit is not above it are left
-    out. budget: for each decision. engine ("auto"): or "exact". claims: those that are decided on every input, besides
+    out. budget: for each decision. engine ("auto"): or "exact", or "numeric", "numeric:float32": floats alone, with
+    margins. sample_roots ("all", and 1,000 of large networks): how many roots of each layer are drawn, by seed (0).
+    device ("cpu"): of tensors. claims: those that are decided on every input, besides
     c5 and c6, which the roots decide; target: c3's relevance (in,).
-    Raises InputError, RuleError.
+    Raises InputError, RuleError, and BrokenExecutor where workers were ended: what was finished stays in the journal.
     """
     settings = Settings.of(network, **asked)
     found = conduct(

@@ -16,6 +16,7 @@ from rich.text import Text
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import VALID
 from dtdsym.relevance.nearest_root import Nearest
+from dtdsym.report.deciders import caveat, expanded, how_decided, of_all
 from dtdsym.report.labels import over_lines, row_label
 from dtdsym.survey.findings import Findings, RootRow
 
@@ -28,14 +29,7 @@ MEANINGS = {
     "same_gradient_elsewhere": "the gradient is equal, but in another region: the identity need not hold",
     "outside": "in another linear region, where the network computes another function",
     "no_root": "the rule has no root: the neuron does not change along its search direction",
-    "undecided": "the budget ran out before a proof was found; give a larger --budget",
-}
-DECIDERS = {
-    "enclosure": "enclosures with proven bounds",
-    "ball": "enclosures in Euclidean balls with proven bounds",
-    "hundred_bits": "enclosures of about 100 bits with proven bounds",
-    "rational": "exact rationals",
-    "numeric": "floats, which prove nothing",
+    "undecided": "no proof was found within the budget, or within what is done for networks of this size",
 }
 OF_NEAREST = {
     "degenerate": "the input lies on the neuron's hinge: its relevance is zero already",
@@ -102,9 +96,8 @@ def _opening(found: Findings) -> str:
         )
     good = sum(row.tally.places[name] for row in found.rows for name in VALID)
     return (
-        f"These explanations expand the network at {total:,} root points, one for each input and neuron. The expansion "
-        f"is valid where the root lies in the input's linear region and is not the input itself: so for {good:,} "
-        f"({_percent(good, total)})."
+        f"{expanded(found, total)} The expansion is valid where the root lies in the input's linear region and is not "
+        f"the input itself: so for {good:,} ({_percent(good, total)}).{caveat(found)}"
     )
 
 
@@ -117,7 +110,7 @@ def _finding(found: Findings, row: RootRow) -> Text:
     text = Text(f"{row_label(found, row)}, layer {row.layer}: ", style="bold")
     if not tally.total:
         return text.append("no roots: the function of this layer's input bends at every input.", style="not bold")
-    return text.append(" ".join(_sentences(row)), style="not bold")
+    return text.append(" ".join([*_sentences(row), *of_all(row)]), style="not bold")
 
 
 def _sentences(row: RootRow) -> Iterator[str]:
@@ -136,7 +129,7 @@ def _sentences(row: RootRow) -> Iterator[str]:
     if places["degenerate"]:
         yield f"{_share(places['degenerate'], tally.total)} are the input itself."
     if places["undecided"]:
-        yield f"{_share(places['undecided'], tally.total)} are undecided: the budget ran out."
+        yield f"{_share(places['undecided'], tally.total)} are undecided."
     if inside:
         yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside."
     else:
@@ -166,7 +159,7 @@ def _facts(found: Findings) -> _Columns:
             over_lines(row_label(found, row)),
             str(row.layer),
             _percent(tally.equal_gradient, total),
-            f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
+            "sampled" if row.sampled else f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
             *(_percent(number, total) for number in counted),
             f"{tally.residuals.largest:.4g}",
             f"{tally.residuals.median:.3g}",
@@ -276,11 +269,7 @@ def _settings(found: Findings) -> Iterator[tuple[str, str]]:
     budget = settings.budget
     bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
     yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"
-    by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in DECIDERS}
-    parts = [f"{by[name]:,}{' places' * (not i)} by {DECIDERS[name]}" for i, name in enumerate(filter(by.get, by))]
-    told = ", ".join(parts) or "no place"
-    left = sum(row.tally.places["undecided"] for row in found.rows)
-    yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
+    yield from how_decided(found)
     if found.certificates is not None:
         made = found.certificates
         without = f"; {made.without:,} decided without one, within the budget" if made.without else ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from dtdsym.geometry.chart import chart_of
 from dtdsym.geometry.subdivision import subdivided
 from dtdsym.network.network import Network
 from dtdsym.survey.journal import Journal
+from dtdsym.survey.workers import on_workers
 
 SHARES = 64
 """Parts of the work, whoever does them: a killed count loses those that were under way."""
@@ -55,7 +56,7 @@ def count_cells(
 
     budget: for each of SHARES parts of the work. executor: does them in parallel. journal: file that finished parts are
     written to, and read from by a count that goes on. progress: told how many parts of all are done.
-    Raises BudgetSpent, InputError."""
+    Raises BudgetSpent, InputError, and BrokenExecutor where workers were ended."""
     function = network if logit is None else network.logit(logit)
     chart = chart_of(points, network.sizes[0])
     bounds = None if box is None else exact_box(box, chart.dimension)
@@ -63,26 +64,14 @@ def count_cells(
     kept = None if journal is None else Journal(journal, _identity(job))
     known = {} if kept is None else {share: int(data["cells"]) for share, data in kept.finished.items()}
     total, done = sum(known.values()), len(known)
-    for share, cells in _counted(job, [n for n in range(SHARES) if n not in known], executor):
+    left = [share for share in range(SHARES) if share not in known]
+    for share, cells in on_workers(job.count, executor, left) if executor else ((n, job.count(n)) for n in left):
         if kept is not None:
             kept.write(share, {"cells": cells})
         total, done = total + cells, done + 1
         if progress is not None:
             progress(done, SHARES)
     return total
-
-
-def _counted(job: _Job, shares: list[int], executor: Executor | None) -> Iterator[tuple[int, int]]:
-    if executor is None:
-        yield from ((share, job.count(share)) for share in shares)
-        return
-    futures = {executor.submit(job.count, share): share for share in shares}
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def _identity(job: _Job) -> dict[str, Any]:

@@ -82,10 +82,10 @@ def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dic
             tally = row.tally
             if not tally.total or isinstance(row.rule, Nearest):  # which no rule takes
                 continue
-            first = tally.first[claim]
-            open_ = tally.places["undecided"]
+            first = None if settings.numeric else tally.first[claim]
+            open_ = _why_open(settings, row)
             verdict = "proved" if first is not None else "undecided" if open_ else "refuted"
-            reason = f"{open_} roots are undecided within the budget." if verdict == "undecided" else refuted
+            reason = open_ or refuted
             if first is not None:
                 reason = f"The first is that of neuron {first[1]} at input {first[0]}: {first[2]}. " + proved(tally)
             yield {
@@ -104,6 +104,15 @@ def table_claims(settings: Settings, rows: Any, certified: bool) -> Iterator[dic
             }
 
 
+def _why_open(settings: Settings, row: Any) -> str:
+    """Why a claim that no root proves is not refuted; empty where it is."""
+    if settings.numeric:
+        return "Floats alone prove nothing."
+    if row.tally.places["undecided"]:
+        return f"{row.tally.places['undecided']} roots are undecided within the budget."
+    return "Only a sample of the roots was audited, and none of it proves the claim." if row.sampled else ""
+
+
 def _leaving(tally: Any) -> str:
     away = sum(tally.places[name] for name in c5.LEAVES)
     return f"{away:,} of {tally.total:,} roots leave."
@@ -111,10 +120,8 @@ def _leaving(tally: Any) -> str:
 
 def _rows(tally: Any) -> str:
     inputs = tally.inputs_all_equal_gradient + tally.inputs_any_different_gradient + tally.inputs_unresolved
-    return (
-        f"{tally.inputs_any_different_gradient:,} of {inputs:,} inputs have one, and {tally.equal_output:,} of "
-        f"{tally.total:,} roots have their input's output."
-    )
+    having = f"{tally.inputs_any_different_gradient:,} of {inputs:,} inputs have one, and " if inputs else ""
+    return f"{having}{tally.equal_output:,} of {tally.total:,} roots have their input's output."
 
 
 _TABLE = {

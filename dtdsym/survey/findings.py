@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dtdsym.arithmetic.rational import nearest_float, text
+from dtdsym.arithmetic.binomial import clopper_pearson
+from dtdsym.arithmetic.rational import text
 from dtdsym.geometry.placement import VIOLATIONS
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
@@ -45,9 +47,23 @@ class RootRow:
     rule: Rule | Composite | Nearest
     layer: int
     tally: Tally
+    sampled: bool = False
 
-    def to_json(self, root: str) -> dict[str, Any]:
-        """The row as in the JSON report."""
+    def share(self, seen: int) -> tuple[float, float]:
+        """An interval that holds the share among all roots of the row with at least 95 % confidence, from the share
+        among those drawn."""
+        return clopper_pearson(seen, self.tally.total) if self.tally.total else (0.0, 1.0)
+
+    def _sample(self, roots: int) -> dict[str, Any] | None:
+        """What the draws say of all `roots`; None where all were audited."""
+        if not self.sampled:
+            return None
+        counts = {**self.tally.places, "equal_gradient": self.tally.equal_gradient}
+        shares = {name: list(self.share(seen)) for name, seen in counts.items()}
+        return {"drawn": self.tally.total, "of": roots, "confidence": 0.95, "shares": shares}
+
+    def to_json(self, root: str, roots: int) -> dict[str, Any]:
+        """The row as in the JSON report; roots: how many there are in all."""
         tally = self.tally
         rest = tally.residuals
         return {
@@ -58,9 +74,12 @@ class RootRow:
             "total": tally.total,
             "places": dict(tally.places),
             **{name: getattr(tally, name) for name in COUNTS},
+            **({name: None for name in COUNTS if name.startswith("inputs_")} if self.sampled else {}),
+            "sample": self._sample(roots),
+            "smallest_margin": None if math.isinf(tally.margin) else tally.margin,
             "taylor_residual": {
-                "max": text(rest.maximum),
-                "max_float": nearest_float(rest.maximum),
+                "max": None if rest.measured > rest.maximum else text(rest.maximum),
+                "max_float": rest.largest,
                 "max_input": rest.input,
                 "max_neuron": rest.neuron,
                 "median": rest.median,
@@ -122,8 +141,8 @@ class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
     compared: what an explanation made elsewhere was found to be. decided: claims, input by input. apart: the rules
     beside nearest admissible roots, if these were asked for. signs: of ReLUs at the audited inputs, how many each stage
-    decided. in_box: claims on all inputs of a box. tool: what the tool does whose rules were audited. seconds: wall-clock
-    time."""
+    decided. in_box: claims on all inputs of a box. tool: what the tool does whose rules were audited. seconds:
+    wall-clock time."""
 
     network: Network
     settings: Settings
@@ -143,21 +162,26 @@ class Findings:
 
     @property
     def violated(self) -> bool:
-        """Whether a root lies where the Taylor identity does not reach, or does not exist, or a claim is bad news."""
-        roots = any(row.violations for row in self.rows)
+        """Whether a root lies where the Taylor identity does not reach, or does not exist, or a claim is bad news. What
+        floats alone say is no finding."""
+        roots = any(row.violations for row in self.rows) and not self.settings.numeric
         return roots or any(claim["bad_news"] for claim in (*self.decided, *self.in_box))
 
     @property
     def undecided(self) -> bool:
-        """Whether a budget ran out before some decision."""
-        roots = any(row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows)
+        """Whether something was left without a proof: a budget ran out, the network is too large, or only floats were
+        asked."""
+        roots = self.settings.numeric or any(
+            row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows
+        )
         return roots or any(claim["verdict"] == "undecided" for claim in (*self.decided, *self.in_box))
 
     @property
     def roots(self) -> list[dict[str, Any]]:
         """The root table, one row a rule and layer."""
         kind = self.settings.root
-        return [row.to_json(kind.name if isinstance(kind, Nearest) else kind) for row in self.rows]
+        name, audited = kind.name if isinstance(kind, Nearest) else kind, self.inputs.audited
+        return [row.to_json(name, self.network.layer(row.layer).size * audited) for row in self.rows]
 
     @property
     def claims(self) -> list[dict[str, Any]]:
@@ -187,6 +211,8 @@ class Findings:
                 "min_logit": settings.min_logit,
             },
             "logit": "argmax" if settings.logit is None else settings.logit,
+            "engine": settings.engine,
+            "signs": self.signs,
             "roots": self.roots,
             "claims": self.claims,
             "apart": [row.to_json() for row in self.apart],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import astuple, dataclass
 from itertools import product
 from typing import Any
@@ -24,19 +24,19 @@ from dtdsym.survey.findings import ApartRow, CertificateCounts, Findings, InputC
 from dtdsym.survey.inputs import GivenInputs, SampledInputs, as_inputs
 from dtdsym.survey.journal import Journal
 from dtdsym.survey.ledgers import first_ledgers
-from dtdsym.survey.sample import parts
+from dtdsym.survey.sample import is_whole, parts
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.sizes import is_large
 from dtdsym.survey.tally import Tally
+from dtdsym.survey.workers import on_workers
 
 LARGEST_CHUNK = 1024
 CHUNK_NUMBERS = 1 << 20  # a chunk's roots, (inputs, neurons, coordinates), hold about this many numbers
-IN_FLIGHT = 32  # chunks that wait at the executor: enough to keep many workers busy, few enough to stay small
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A whole audit, as sent to a worker."""
+    """A whole audit, as it is sent to each worker."""
 
     network: Network
     settings: Settings
@@ -96,7 +96,10 @@ def conduct(
             "no roots of a smaller one"
         )
     job = Job(network, settings, given, chunk_size(network, settings), certificates is not None)
-    rows = [RootRow(rule, layer, Tally()) for rule, layer in product(settings.audited, settings.layers)]
+    rows = [
+        RootRow(rule, layer, Tally(), not is_whole(network, settings, layer, given.count))
+        for rule, layer in product(settings.audited, settings.layers)
+    ]
     found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
     if isinstance(settings.root, Nearest):
         found.apart = [ApartRow(rule, Apart()) for rule in settings.rules]
@@ -148,27 +151,12 @@ def _finished(
         file = CertificateFile(certificates, job.network, None if kept is None else Prefix(*kept))
     yield from known.items()
     left = [chunk for chunk in range(job.chunks) if chunk not in known]
-    for chunk, data in _on_workers(job, executor, left) if executor else ((c, job.run(c)) for c in left):
+    for chunk, data in on_workers(job.run, executor, left) if executor else ((c, job.run(c)) for c in left):
         if file is not None:
             data["whole"] = astuple(file.add(data.pop("lines")))
         if journal is not None:
             journal.write(chunk, data)
         yield chunk, data
-
-
-def _on_workers(job: Job, executor: Executor, chunks: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    waiting: dict[Future[dict[str, Any]], int] = {}
-    todo = iter(chunks)
-    while True:
-        for chunk in todo:
-            waiting[executor.submit(job.run, chunk)] = chunk
-            if len(waiting) >= IN_FLIGHT:
-                break
-        if not waiting:
-            return
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()
 
 
 def identity(job: Job) -> dict[str, Any]:
@@ -192,6 +180,7 @@ def identity(job: Job) -> dict[str, Any]:
         "claims": list(settings.claims),
         "sample_roots": settings.sample_roots,
         "seed": settings.seed,
+        "device": settings.device if settings.numeric else None,
         "target": None if settings.target is None else [text(number) for number in settings.target],
         "chunk_size": job.size,
         "certificates": job.certify,

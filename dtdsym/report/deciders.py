@@ -1,0 +1,69 @@
+"""In words: what decided how much, what a sample says of all roots, and what floats alone are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil, floor
+
+from dtdsym.geometry.placement import VALID
+from dtdsym.survey.findings import Findings, RootRow
+
+DECIDERS = {
+    "enclosure": "enclosures with proven bounds",
+    "ball": "enclosures in Euclidean balls with proven bounds",
+    "hundred_bits": "enclosures of about 100 bits with proven bounds",
+    "rational": "exact rationals",
+    "numeric": "floats, which prove nothing",
+}
+
+
+def expanded(found: Findings, total: int) -> str:
+    """Where the explanations expand the network."""
+    if any(row.sampled for row in found.rows):
+        return (
+            f"These explanations expand the network at one root point for each input and neuron; {total:,} of them "
+            "were drawn at random, the same number in every layer, and audited."
+        )
+    return f"These explanations expand the network at {total:,} root points, one for each input and neuron."
+
+
+def caveat(found: Findings) -> str:
+    """What must be said of places by floats alone; else nothing."""
+    if not found.settings.numeric:
+        return ""
+    flagged, total = (
+        sum(counts) for counts in zip(*((r.tally.flagged, r.tally.total) for r in found.rows), strict=True)
+    )
+    margin = min(row.tally.margin for row in found.rows)
+    return (
+        f" Floats say so ({found.settings.engine}, {found.settings.device}), and prove nothing: {flagged:,} of "
+        f"{total:,} places hang on a number that is too small for what roundings do to it; the smallest margin is "
+        f"{margin:.3g}, where below 1 is flagged."
+    )
+
+
+def of_all(row: RootRow) -> Iterator[str]:
+    """What the draws of a row say of all its roots."""
+    if row.sampled and row.tally.total:
+        for words, names in (("valid", VALID), ("outside", ("outside", "same_gradient_elsewhere"))):
+            low, high = row.share(sum(row.tally.places[name] for name in names))
+            ends = floor(1000 * low) / 10, ceil(1000 * high) / 10
+            yield f"Of all roots of the layer {ends[0]:.1f} to {ends[1]:.1f} % are {words} (95 % confidence)."
+
+
+def how_decided(found: Findings) -> Iterator[tuple[str, str]]:
+    """Places, and signs of neurons at the inputs, by what decided them."""
+    by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in DECIDERS}
+    told = _listed(by, "places") or "no place"
+    left = sum(row.tally.places["undecided"] for row in found.rows)
+    yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
+    signs = {name: found.signs.get(name, 0) for name in DECIDERS}
+    if any(signs.values()):
+        open_ = found.signs.get("open", 0)
+        yield "signs", _listed(signs, "signs of ReLUs at the inputs") + (f"; {open_:,} open" if open_ else "")
+
+
+def _listed(by: dict[str, int], what: str) -> str:
+    return ", ".join(
+        f"{by[name]:,}{f' {what}' * (not i)} by {DECIDERS[name]}" for i, name in enumerate(filter(by.get, by))
+    )
