@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Home:
 
     decided (batch,): every choice of F_l is strict, or the same on a whole cell around, so F_l is regular.
     choices: ReLU or max-pool node -> its part of the pattern (batch, choices), as `cell.Pattern` has it.
-    gradient: (batch, size), of meaning only where decided. ops: the enclosed arithmetic that all of this is in.
+    ops: the enclosed arithmetic that all of this is in.
     """
 
     network: Network
@@ -40,8 +41,12 @@ class Home:
     values: Mapping[int, Any]
     choices: Mapping[int, torch.Tensor]
     decided: torch.Tensor
-    gradient: Any
     ops: Any = ENCLOSURE
+
+    @cached_property
+    def gradient(self) -> Any:
+        """(batch, size), of meaning only where decided."""
+        return _gradient(self.network, self.start, self.choices, self.values[self.start], self.ops)
 
     @staticmethod
     def at(
@@ -56,13 +61,13 @@ class Home:
         seen = _Passage(network, start, known)
         for index in range(len(network.nodes)):
             seen.look(index, values)
-        gradient = _gradient(network, start, seen.choices, values[start], ops)
-        return Home(network, start, values, seen.choices, _all_decided(seen.choices, values[start]), gradient, ops)
+        return Home(network, start, values, seen.choices, _all_decided(seen.choices, values[start]), ops)
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """Places of roots (batch, neurons): masks of what is decided, and the network's values and gradients there."""
+    """Places of roots (batch, neurons): masks of what is decided, and the network's values and gradients there, these
+    of meaning only where the place is decided."""
 
     same_cell: torch.Tensor
     same_segment: torch.Tensor
@@ -81,12 +86,29 @@ def place_batch(home: Home, roots: Any) -> Placed:
     equal = torch.ones_like(decided)
     for node, here in choices.items():
         equal &= (here == home.choices[node][:, None]).all(-1)
-    gradient = _gradient(home.network, home.start, choices, roots, home.ops)
+    gradient = _gradients(home, roots, choices, decided & ~equal)
     differs = (gradient - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
     inside = torch.zeros_like(decided)
     if home.ops is ENCLOSURE:
         inside = _straight_inside(home, roots, decided & ~equal & ~differs)
     return Placed(decided & equal, inside, decided & ~equal & differs, output[..., 0], gradient)
+
+
+def _gradients(home: Home, roots: Any, choices: Mapping[int, torch.Tensor], wanted: torch.Tensor) -> Any:
+    """Gradients at the roots (batch, neurons, size): computed where they are wanted, else that of the input, which it
+    is where the pattern is the input's."""
+    batch, neurons = wanted.shape
+    known = home.gradient.unsqueeze(1).expand(batch, neurons, roots.shape[-1])
+    columns = wanted.any(0).nonzero()[:, 0]
+    if not len(columns):
+        return known
+    some = {node: part[:, columns] for node, part in choices.items()}
+    found = _gradient(home.network, home.start, some, roots[:, columns], home.ops)
+    if len(columns) == neurons:
+        return found
+    place = torch.full((neurons,), -1, device=wanted.device)
+    place[columns] = torch.arange(len(columns), device=wanted.device)
+    return home.ops.where((place >= 0)[None, :, None], found[:, place.clamp_min(0)], known)
 
 
 def _passed(network: Network, start: int, feeds: Mapping[int, Any], ops: Any) -> tuple[_Passage, Any]:

@@ -36,6 +36,12 @@ class LayerRoots:
     displacement: Any
     denominator: Any
 
+    def at(self, columns: Any) -> LayerRoots:
+        """Those of some neurons (n,)."""
+        return LayerRoots(
+            self.roots[..., columns, :], self.displacement[..., columns, :], self.denominator[..., columns]
+        )
+
 
 def layer_roots(
     network: Network,

@@ -90,6 +90,22 @@ class Verdicts:
             open_ |= fact == OPEN
         return open_ & (self.place != PLACES.index("no_root"))
 
+    def fill(self, columns: np.ndarray, other: Verdicts) -> None:
+        """Take over verdicts on some columns (n,)."""
+        for name, fact in self.facts.items():
+            fact[:, columns] = other.facts[name]
+        for name in ("place", "residual", "ceiling", "stage", "margin"):
+            getattr(self, name)[:, columns] = getattr(other, name)
+
+    def fill_unmoved(self, missing: np.ndarray, still: np.ndarray, zero: np.ndarray, within: np.ndarray) -> None:
+        """Of roots that do not exist, or are the input: what holds at the inputs (inputs, 1), (inputs,) holds there."""
+        self.place[missing], self.place[still] = PLACES.index("no_root"), PLACES.index("degenerate")
+        yes = np.ones((len(still), 1), dtype=int)
+        told = {"equal_output": yes, "zero_relevance": zero, "in_domain": within[:, None]}
+        for name, fact in told.items():
+            self.facts[name][still] = np.broadcast_to(fact, still.shape)[still]
+        self.residual[still] = self.ceiling[still] = 0.0
+
     def settle(self, row: int, columns: np.ndarray, later: Verdicts, stage: int) -> None:
         """Take over what a later stage decided about roots (1, n) of one input, where it was open."""
         place, found = self.place[row], later.place[0]
@@ -105,12 +121,39 @@ class Verdicts:
 
 
 def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
-    """Ask the enclosures everything, about all roots at once."""
+    """Ask the enclosures everything, about all roots at once; the network is evaluated only at those that exist and are
+    not the input, or may be so."""
+    missing, still = _missing(found), _still(found)
+    columns = (~(missing | still)).any(0).nonzero()[:, 0]
+    if len(columns) == missing.shape[1]:
+        return _decided(home, found, settings)
+    verdicts = Verdicts.all_open(*missing.shape)
+    if len(columns):
+        verdicts.fill(columns.cpu().numpy(), _decided(home, found.at(columns), settings))
+    if settings.engine == "exact":
+        return verdicts
+    verdicts.fill_unmoved(
+        missing.cpu().numpy(), still.cpu().numpy(),
+        _is_zero(home.values[len(home.network.nodes) - 1]).cpu().numpy(),
+        _within(home.values[home.start], settings.bounds(home.network, home.start)).cpu().numpy(),
+    )  # fmt: skip
+    return verdicts
+
+
+def _missing(found: LayerRoots) -> torch.Tensor:
+    return torch.as_tensor(found.denominator.is_zero())
+
+
+def _still(found: LayerRoots) -> torch.Tensor:
+    """Roots that are the input itself."""
+    return torch.as_tensor(found.displacement.is_zero().all(-1) & found.denominator.excludes_zero())
+
+
+def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     ops, placed = home.ops, place_batch(home, found.roots)
     output = home.values[len(home.network.nodes) - 1]
-    missing = found.denominator.is_zero()
+    missing, still = _missing(found), _still(found)
     exists = found.denominator.excludes_zero()
-    still = found.displacement.is_zero().all(-1) & exists
     moved = found.displacement.excludes_zero().any(-1) & exists
     same, outside = placed.same_cell & moved, placed.outside & exists
     straight = placed.same_segment & moved
@@ -140,7 +183,7 @@ def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     )
     if settings.engine == "exact":
         place, size = torch.full_like(place, OPEN), torch.full_like(size, torch.nan)
-    ceiling = torch.where(zero, 0.0, residual.upper())
+    ceiling = torch.where(zero, 0.0, torch.where(outside, residual.upper(), torch.inf))
     told = {name: fact.cpu().numpy() for name, fact in facts.items()}
     proved = torch.full_like(size, torch.inf)
     residuals, ceilings, stage, margin = (

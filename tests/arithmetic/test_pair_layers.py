@@ -178,8 +178,8 @@ def test_balls_bound_what_radii_do_not():
     value = Pair(numbers, 0 * numbers, torch.full_like(numbers, 1.0), torch.ones(3).double())
     out = PAIR.affine(weight, bias, value)
     assert (out.rad <= np.linalg.norm(weight, axis=1).max() * (1 + 1e-9)).all()
-    assert (out.ball <= np.linalg.norm(weight, 2) * 1.001).all()
-    assert (PAIR.affine(weight, bias, PAIR.relu(out)).ball <= np.linalg.norm(weight, 2) ** 2 * 1.01).all()
+    assert (out.ball <= np.linalg.norm(weight, 2) * 1.01).all()
+    assert (PAIR.affine(weight, bias, PAIR.relu(out)).ball <= np.linalg.norm(weight, 2) ** 2 * 1.02).all()
 
 
 def tight_ball():
