@@ -101,8 +101,9 @@ def full_backward(network: Network, x: Any, roots: Sequence[Any], logit: int = 0
     """The paper's Algorithm 1, as it stands: R^1(x), exact.
 
     Differences to Definition 3: one root a layer for all neurons j; a gradient that an inner call took is a constant
-    for the outer one (the second term of Proposition 3 is missing, so they agree where all roots above the first layer
-    are locally affine); at a hinge the derivative of the ReLU is 0; nothing asks whether a root is admissible.
+    for the outer one, so the second term of Proposition 3 is missing; at a hinge the derivative of the ReLU is 0;
+    nothing asks whether a root is admissible. They agree for one admissible smooth root a layer, where the second terms
+    cancel in their sum, and for locally affine roots above the first layer; for other roots, of rules, they need not.
     Raises InputError for a layer with different roots, and what `recursion` raises.
     """
     return _decompose(network, x, roots, logit, frozen=True, budget=None)
