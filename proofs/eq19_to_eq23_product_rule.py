@@ -31,14 +31,16 @@ def not_a_vector(proof: Derivation, what: str) -> None:
     small = crossing()
     proof.ill_typed(
         f"{what}: a gradient minus what is printed, a product of two vectors",
+        "(2, 1) + (1, 1)",
         lambda: gradient(small.relevance()[0], small.a) - sympy.Matrix([[small.printed(0)]]),
         lambda: gradient(small.relevance()[0], small.a) - small.first(0),
     )
-    for i in range(2):
+    for i, true in enumerate((2, -2)):
         proof.counterexample(
             f"read as entry {i + 1} of the gradient of R_1, for g(a) = 2 a1 + 3 a2 and a~(a) = (a2, 0)",
             small.printed(0),
             gradient(small.relevance()[0], small.a)[i],
+            values=(-1, true),
         )
 
 
@@ -93,10 +95,11 @@ def eq20(proof: Derivation) -> None:
     place="Appendix A.1, equation 21",
     printed="d/da_l . [dR^{l+1}_[j](f_l(a_l))/da_l]_{a~^(j)_l} . {a_l - a~^(j)_l}_[k] = 0 for ReLU networks",
     verdict="corrected",
-    reason="it is not 0 for z+, gamma, or w2 roots below z+; it lacks the sum over j and the index k of the derivative",
+    reason="for f = [[x1 - x2]] near x = (5/2, 2), with the admissible roots a + (1, 1) and h^2, the second term is "
+    "not 0 but (2, -2) for k = 1 (nor is it for z+ and gamma roots, which are not admissible); it lacks the sum over j "
+    "and the index k of the derivative",
     corrected="sum_j (a_l - a~^(j))_k (Da~^(j))^T Hess(R^{l+1}_[j] o f_l)(a~^(j)) e_k, 0 if the roots of the layers "
-    "above "
-    "l are locally affine (always for l = n)",
+    "above l are locally affine (always for l = n)",
     scope="all smooth relevances and root functions in three shapes; 0 for all networks and affine roots of three "
     "shapes; instances on one network",
 )
@@ -129,8 +132,7 @@ def eq22(proof: Derivation) -> None:
     verdict="corrected",
     reason="dropping the root is right for admissible roots, but this is a number for a vector, as in eq. 20",
     corrected="roots above l locally affine and a~^(j) admissible: grad R^l_k = sum_j [J_l^T grad "
-    "R^{l+1}_j(a_{l+1})]_k "
-    "(e_k - grad a~^(j)_k)",
+    "R^{l+1}_j(a_{l+1})]_k (e_k - grad a~^(j)_k)",
     scope="all networks and affine roots of two shapes, n = 2, on every pattern; the counterexample is linear",
 )
 def eq23(proof: Derivation) -> None:
