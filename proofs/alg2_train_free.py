@@ -42,8 +42,8 @@ def passed(gradient: Any, a: Any, root: Any) -> tuple[Any, ...]:
     reason="o is computed from a_l^(j), without the tilde, so a~.grad stays 0; a~_l in r_j lacks its j: one root for "
     "all j; FIND_ROOT_POINT is called with f, which it does not take, and without j, which it needs; with a ReLU in o, "
     "a root beyond the hinge (c_j > 1) passes nothing; the code's lrp0 ignores R_j",
-    corrected="o <- W_l[j] a~_l^(j) + b_l[j] without ReLU and r_j <- a~^(j).grad o (a_l - a~_l^(j)) = "
-    "(w_j o v_j/(w_j.v_j)) R_j: equation 15 with R_j as it arrives, which inactive neurons pass on too",
+    corrected="o <- W_l[j] a~_l^(j) + b_l[j] without ReLU and r_j <- a~^(j).grad o (a_l - a~_l^(j)) = (w_j o "
+    "v_j/(w_j.v_j)) R_j: equation 15 with R_j as it arrives, which inactive neurons pass on too",
     scope="all w, b, a, R and directions v (w.v != 0) of 2 x 3 and 3 x 2 layers; exact networks for the rest",
 )
 def alg2(proof: Derivation) -> None:
@@ -67,6 +67,7 @@ def _tilde_and_index(proof: Derivation) -> None:
         sympy.diff(w * a + b, root) * (a - root),
         sympy.diff(w * root + b, root) * (a - root),
         numbers,
+        values=(0, 1),
     )
     proof.say("One root for all j: W = ((1, 0), (0, 1)), b = 0, a = (1, 1), R = (1, 1), v = w.")
     weights, one = ((1, 0), (0, 1)), (1, 1)
@@ -75,6 +76,7 @@ def _tilde_and_index(proof: Derivation) -> None:
         "sum_j r_j with the last root (1, 0) for both, and with each neuron's own",
         added(passed(w, one, roots[-1]) for w in weights),
         added(passed(w, one, root) for w, root in zip(weights, roots, strict=True)),
+        values=((0, 1), (1, 1)),
     )
 
 
@@ -107,6 +109,7 @@ def _relu(proof: Derivation) -> None:
         passed((0,), (1,), (1 - 2,)),
         taylor_term(2 * a, (a,), (0,)),
         {a: 1},
+        values=(0, 2),
     )
 
 
@@ -114,7 +117,11 @@ def _gamma(proof: Derivation) -> None:
     proof.say("Its v for gamma, a (1 + gamma 1_{w>=0}), is not that of Section 3.4, 1 + gamma 1_{w>=0} o x:")
     (a,) = vector("a", 1)
     proof.counterexample(
-        "for w >= 0: the v of Section 3.4, and Algorithm 2's", 1 + GAMMA * a, a * (1 + GAMMA), {a: 2, GAMMA: 1}
+        "for w >= 0: the v of Section 3.4, and Algorithm 2's",
+        1 + GAMMA * a,
+        a * (1 + GAMMA),
+        {a: 2, GAMMA: 1},
+        values=(3, 4),
     )
     for d in proof.each("number of inputs", (2, 3)):
         w, a = vector("w", d), vector("a", d)
@@ -134,7 +141,11 @@ def _lrp0(proof: Derivation) -> None:
     coded = passed((w,), (a,), (0,))
     proof.equal("r_j = w_j o a, whatever R_j is", [sympy.diff(entry, r) for entry in coded], [0])
     proof.counterexample(
-        "w = a = 1, b = 0, R = 2: as coded, and LRP-0", coded, [w * a / (w * a + b) * r], {w: 1, a: 1, b: 0, r: 2}
+        "w = a = 1, b = 0, R = 2: as coded, and LRP-0",
+        coded,
+        [w * a / (w * a + b) * r],
+        {w: 1, a: 1, b: 0, r: 2},
+        values=(1, 2),
     )
     proof.found(
         "dtdsym.explain of [[x1] + c [x2]] at (1, 1) as coded: the same for every c, against LRP-0",

@@ -49,8 +49,8 @@ def class_insensitivity(proof: Derivation) -> None:
 
 def _plain_product(proof: Derivation) -> None:
     proof.say(
-        "x = (1, 1), W_1 = ((-1, -1), (1, 0), (0, 1)), b_1 = (3, 0, 0), so a_2 = (1, 1, 1); W_2 = ((1 - e, e, 0), "
-        "(1 - e, 0, e)), e = 1/128. The first neuron has no positive weight: z+ loses what arrives there."
+        "x = (1, 1), W_1 = ((-1, -1), (1, 0), (0, 1)), b_1 = (3, 0, 0), so a_2 = (1, 1, 1); W_2 = ((1 - e, e, 0), (1 - "
+        "e, 0, e)), e = 1/128. The first neuron has no positive weight: z+ loses what arrives there."
     )
     e = sympy.Rational(1, 128)
     first = sympy.Matrix([[0, 1, 0], [0, 0, 1]])
@@ -60,6 +60,7 @@ def _plain_product(proof: Derivation) -> None:
         "2 tau(M_1 M_2), the distance of its columns, and the distance of the maps of the two logits, normalised",
         _distance(*columns),
         _distance(*(column / sum(column) for column in columns)),
+        values=("1/64", 2),
     )
     n1 = rescaled(first[:, 1:], sympy.ones(1, 2), sympy.ones(1, 2))
     n2 = rescaled(second[1:, :], sympy.ones(1, 2), sympy.Matrix([[e, e]]))
@@ -136,8 +137,8 @@ def _bound(proof: Derivation) -> None:
         given=[sum(u) == sum(v)],
     )
     proof.say(
-        "For columns u, v of N_2, t <= tau(N_2), and u - v = t (p - q) with p, q >= 0 of sum 1; so N_1 (u - v) = "
-        "t (N_1 p - N_1 q) has norm at most 2 tau(N_1) tau(N_2)."
+        "For columns u, v of N_2, t <= tau(N_2), and u - v = t (p - q) with p, q >= 0 of sum 1; so N_1 (u - v) = t "
+        "(N_1 p - N_1 q) has norm at most 2 tau(N_1) tau(N_2)."
     )
 
 

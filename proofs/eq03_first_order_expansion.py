@@ -52,10 +52,8 @@ def _across_cells(proof: Derivation) -> None:
     """Where the region has several cells, of one gradient g."""
     proof.say(
         "A region of several cells: an open connected set has polygonal paths, and each crosses finitely many cells. "
-        "Let "
-        "x = p_0, p_1, p_2, p_3 = x~ be its points on the hinges between cells. On cell i, closed, f is affine with "
-        "the "
-        "one gradient g of the region: f(p) = g.p + c_i"
+        "Let x = p_0, p_1, p_2, p_3 = x~ be its points on the hinges between cells. On cell i, closed, f is affine "
+        "with the one gradient g of the region: f(p) = g.p + c_i"
     )
     g, p, c, d = z3.Reals("g p c d")
     proof.valid(
@@ -111,6 +109,10 @@ def _outside(proof: Derivation) -> None:
     )
 
 
+def _relu(z: z3.ArithRef) -> z3.ArithRef:
+    return z3.If(z > 0, z, z3.RealVal(0))
+
+
 @statement(
     "eq04",
     "the difference of the output, redistributed",
@@ -154,8 +156,8 @@ def eq04(proof: Derivation) -> None:
     place="Section 3.2, equation 5",
     printed="R(x) = df/dx at x~ o (x - x~), for x~ in N_f(x)",
     verdict="true",
-    reason="a definition; its entries add up to f(x) - f(x~) in the region, to f(x) if x~ is a root; outside they "
-    "need not",
+    reason="a definition; its entries add up to f(x) - f(x~) in the region, to f(x) if x~ is a root; outside they need "
+    "not",
     scope=SCOPE,
 )
 def eq05(proof: Derivation) -> None:
@@ -171,9 +173,10 @@ def eq05(proof: Derivation) -> None:
             f.value(x).subs(last, at_zero),
         )
     x, root = z3.Reals("x r")
+    slope = z3.If(root > 0, z3.RealVal(1), z3.RealVal(0))
     proof.satisfiable(
-        "Outside the region, f = [x]: x active, x~ inactive, R = 0 (x - x~), but f(x) - f(x~) = x is not 0",
-        [x > 0, root < 0, x - 0 != 0 * (x - root)],
+        "Outside the region, f = [x]: R = f'(x~) (x - x~) need not be f(x) - f(x~), for x~ off the hinge",
+        [root != 0, _relu(x) - _relu(root) != slope * (x - root)],
         [x, root],
     )
 

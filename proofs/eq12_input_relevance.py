@@ -41,13 +41,16 @@ def eq12(proof: Derivation) -> None:
     terms = sympy.MatrixSymbol("T", 2, 3).as_explicit()
     proof.ill_typed(
         "2 neurons and 3 inputs: a sum of d = 3 terms, one for each row of a matrix of 2 rows",
+        "(1, 3) * (2, 3)",
         lambda: sympy.ones(1, 3) * terms,
         lambda: sympy.ones(1, 2) * terms,
     )
     proof.say("3 neurons [x1], [x2], [x1 + x2] and 2 inputs, x = (1, 1), all roots 0: the sum to d = 2 omits one.")
     weights, one = ((1, 0), (0, 1), (1, 1)), (1, 1)
     every = [times(w, one) for w in weights]
-    proof.counterexample("the sum to d, and the sum over all neurons", added(every[:2]), added(every))
+    proof.counterexample(
+        "the sum to d, and the sum over all neurons", added(every[:2]), added(every), values=((1, 1), (2, 2))
+    )
     proof.say("An inactive neuron is 0 around x and around all points of its region, and so is its derivative.")
     (x,) = vector("x", 1)
     proof.counterexample(
@@ -55,6 +58,7 @@ def eq12(proof: Derivation) -> None:
         scaled(1, minus((x,), (2,))),
         taylor_term(0 * (x - 2), (x,), (2,)),
         {x: 1},
+        values=(-1, 0),
     )
     proof.say("Let h_j = m_j (w_j.x + b_j), m_j constant on the neuron's region. Its root x~(j)(x) may depend on x.")
     for k, d in proof.each("shape (neurons, inputs)", SHAPES):

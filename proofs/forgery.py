@@ -28,19 +28,15 @@ ONES = (Fraction(1), Fraction(1))
     "which explanations can be forged",
     place="Section 1, claim C3, and Section 4.3",
     printed="DTD is underconstrained: if the root points depend on the layers' input, then it can be used to create "
-    "any "
-    "arbitrary explanation (C3); any explanation could be justified (4.3)",
+    "any arbitrary explanation (C3); any explanation could be justified (4.3)",
     verdict="corrected",
     reason="r_i = 0 wherever input i reaches no active neuron, and r = 0 if a layer passes on nothing; all others are "
     "reached",
     corrected="Let n >= 2, x off hinges, f_xi(x) > 0 if the last layer has a ReLU, J_l = D_l W_l, I = {i : column i of "
     "J_1 != 0}. If J_l != 0 for l = 2..n, admissible roots reach exactly {r : supp r in I}, otherwise {0}",
     scope="the limits for any relevance function above (an unknown one), layers of widths 2, 3 and 3, 2; the "
-    "construction for all "
-    "real "
-    "weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern with J_l != 0; 40 random "
-    "exact "
-    "networks of 2 to 4 layers",
+    "construction for all real weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern "
+    "with J_l != 0; 40 random exact networks of 2 to 4 layers",
 )
 def forgery(proof: Derivation) -> None:
     _limits(proof)
@@ -52,9 +48,9 @@ def forgery(proof: Derivation) -> None:
 def _limits(proof: Derivation) -> None:
     """What is not reached."""
     proof.say(
-        "Limits. By Definition 1 a root is admissible if grad(R^{l+1}_j o f_l) is the same there as at a_l. Let "
-        "column 1 "
-        "of J_l be 0: here neuron 1 is inactive, and the others have weight 0 at input 1. R^{l+1}_j: unknown functions."
+        "Limits. By Definition 1 a root is admissible if grad(R^{l+1}_j o f_l) is the same there as at a_l. Let column "
+        "1 of J_l be 0: here neuron 1 is inactive, and the others have weight 0 at input 1. R^{l+1}_j: unknown "
+        "functions."
     )
     for widths in proof.each("widths of f_l", ((2, 3), (3, 2))):
         f, a, y = network(widths), column("a", widths[0]), column("y", widths[1])
@@ -73,8 +69,7 @@ def _limits(proof: Derivation) -> None:
         proof.equal("and with J_l = 0 all of R^l is 0, near a_l too", found, sympy.zeros(widths[0], 1))
     proof.say(
         "So if J_l = 0 for an l >= 2, R^l = 0 near a_l; the gradient of R^l_j o f_{l-1} is 0 at a_{l-1}, hence at "
-        "every "
-        "admissible root, R^{l-1} = 0 near a_{l-1}, and so on down to R^1(x) = 0."
+        "every admissible root, R^{l-1} = 0 near a_{l-1}, and so on down to R^1(x) = 0."
     )
     x, y, roots = column("x", 2), column("y", 2), [column("r1_", 2), column("r2_", 2)]
     reached = taylor_step(Matrix([Function("R1")(*y), Function("R2")(*y)]), y, Matrix([x[0], x[0]]), x, roots)
@@ -82,6 +77,7 @@ def _limits(proof: Derivation) -> None:
         "f = [[x1] + [x1]], x = (1, 1), an arbitrary explanation (5, 7): its entry 2, and that of every one there is",
         sympy.Integer(7),
         reached[1],
+        values=(7, 0),
     )
     twins = sequential(([[1, 0], [1, 0]], [0, 0]), ([[1, 1]], [0]))
     proof.found(
@@ -94,9 +90,8 @@ def _construction(proof: Derivation) -> None:
     proof.say(
         "Construction. For l >= 2: q an active neuron of layer l (of layer n the logit) and k with W_l[q, k] != 0. "
         "L_2(a) = M.a + M0, with u = J_1^T M nonzero on supp r; for l >= 3 L_l(a) = T_l a_q + c_l, q of layer l - 1. "
-        "G_l = T_{l+1} W_l[q, k], at the top W_n[xi, k]. Roots: a - L_l(a)/G_l e_k; x~ = x - r/u (0 where r is). "
-        "Masks are "
-        "symbols but that of q, which is 1; neurons may be renamed, so q is the first, and k the first or the last."
+        "G_l = T_{l+1} W_l[q, k], at the top W_n[xi, k]. Roots: a - L_l(a)/G_l e_k; x~ = x - r/u (0 where r is). Masks "
+        "are symbols but that of q, which is 1; neurons may be renamed, so q is the first, and k the first or the last."
     )
     for widths, k in proof.each("network of widths, and k", product(SHAPES, (0, -1))):
         f = network(widths)
@@ -139,8 +134,8 @@ def _nearness(proof: Derivation) -> None:
     """The same patterns at all points that are met."""
     proof.say(
         "Admissible: box U_l has radius rho_l around a_l, and on its double no pre-activation changes its sign; f_l "
-        "maps "
-        "it into U_{l+1}. With T_{l+1} so large that |L_l/G_l| <= rho_l, a root of a point of U_l lies in the double:"
+        "maps it into U_{l+1}. With T_{l+1} so large that |L_l/G_l| <= rho_l, a root of a point of U_l lies in the "
+        "double:"
     )
     a, p, step, rho, form, steep, bound = z3.Reals("a p step rho L G bound")
     proof.valid(
@@ -155,11 +150,9 @@ def _nearness(proof: Derivation) -> None:
     )
     proof.say(
         "So every derivative of the recursion is taken where the masks are those of x: the roots lie in N_f by def1, "
-        "in a "
-        "convex set on which all is affine (Theorem 1), and the gradients of R^{l+1}_j o f_l are those at a_l, for "
-        "every j (so Proposition 1 as printed admits them too). L_l < "
-        "0 on "
-        "U_l, so no root equals its input. r = 0: M = 0 and L_2 a negative constant, whose derivatives are 0:"
+        "in a convex set on which all is affine (Theorem 1), and the gradients of R^{l+1}_j o f_l are those at a_l, "
+        "for every j (so Proposition 1 as printed admits them too). L_l < 0 on U_l, so no root equals its input. r = "
+        "0: M = 0 and L_2 a negative constant, whose derivatives are 0:"
     )
     for widths in proof.each("widths of f_1", ((2, 3), (3, 2))):
         x, s, y, f = column("x", widths[0]), column("s", widths[0]), column("y", widths[1]), network(widths)

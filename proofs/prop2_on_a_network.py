@@ -116,8 +116,7 @@ NETWORKS = (
     verdict="corrected",
     reason="without R(x~), which is not 0 where roots jump between x and x~, it holds on every cell of each network",
     corrected="R(x) = grad f_xi(x) o (x - x~) on every cell, for all roots of all layers that are admissible and "
-    "locally "
-    "constant, one in the first layer; with others for each neuron the formula of prop2",
+    "locally constant, one in the first layer; with others for each neuron the formula of prop2",
     scope="three networks with their own weights (2, 2 and 3 inputs, 6, 7 and 5 ReLU neurons): all x of a box off the "
     "hinges, all such roots (symbols)",
 )
@@ -159,7 +158,7 @@ def _exactly_these(proof: Derivation, given: Given, patterns: list[tuple[int, ..
     )
     for pattern in proof.each("pattern", patterns):
         match = matches[patterns.index(pattern)]
-        proof.satisfiable("Z3 finds a point of the box with these signs", [*box, match], x)
+        proof.satisfiable("Z3 finds a point of the box with these signs", [*box, match], x, sharp=False)
     proof.valid(
         f"Z3: every point of the box off the hinges has one of these {len(patterns)} patterns",
         z3.Or(matches),
@@ -224,6 +223,7 @@ def _by_dtdsym(proof: Derivation, given: Given, cell: OpenCell) -> None:
         "R(x~) = grad f o (x~ - it): the printed R(x~) + grad f o (x - x~), and R(x)",
         [_exact(g * (r - o) + g * (a - r)) for g, a, r, o in zip(slope, x, root, other, strict=True)],
         [_exact(g * (a - r)) for g, a, r in zip(slope, x, root, strict=True)],
+        values=(relevance(half / 2), relevance(half)),
     )
     answer = tuple(g * (a - r) for g, a, r in zip(cell.gradients[0], here, between(half), strict=True))
     text = "R at a point of the first of these cells by dtdsym.recursion, its roots checked to be admissible"

@@ -67,14 +67,15 @@ def _order(proof: Derivation) -> None:
                 for lo, xi, hi, vi in zip(low, x, high, v, strict=True)
             )
         )
-        proof.valid("w.v >= 0 in the box", along >= 0, given=[*box, *signs])
+        sides = [lo <= xi if p else xi <= hi for p, lo, xi, hi in zip(positive, low, x, high, strict=True)]
+        proof.valid("w.v >= 0 in the box", along >= 0, given=[*sides, *signs])
         proof.valid(
             "z >= 0 and w.v > 0: the root is in the box iff t <= 1",
             inside == (z <= along),
             given=[*box, *signs, z >= 0, along > 0],
             sharp=False,
         )
-        zero = [z3.And(lo <= 0, hi >= 0) for lo, hi in zip(low, high, strict=True)]
+        zero = [lo <= 0 if p else hi >= 0 for p, lo, hi in zip(positive, low, high, strict=True)]
         proof.valid(
             "b <= 0 and a box that holds 0: the corner's pre-activation is <= 0, so t <= 1",
             dot(w, corner) + b <= 0,
@@ -82,12 +83,12 @@ def _order(proof: Derivation) -> None:
         )
         proof.satisfiable(
             "without b <= 0 an active neuron's root can leave the box",
-            [*box, *signs, *zero, z > 0, along > 0, z3.Not(inside)],
+            [*box, *signs, *zero, z > 0, z3.Not(inside)],
             [*w, *x, *low, *high, b],
         )
         proof.satisfiable(
             "of an inactive neuron the root can be in the box although t < 0",
-            [*box, *signs, z < 0, along > 0, inside],
+            [*signs, z < 0, along > 0, inside],
             [*w, *x, *low, *high, b],
         )
 

@@ -67,6 +67,7 @@ def thm1(proof: Derivation) -> None:
         taylor(f, x, root, 1) + remainder(f, x, root, 1, x),
         f,
         {x[0]: 1, x[1]: 1},
+        values=(0, 2),
     )
     _along_a_line(proof)
     _induction(proof)
