@@ -39,6 +39,7 @@ def rescaled(one: sympy.Matrix, below: sympy.Matrix, above: sympy.Matrix) -> sym
     "most 2 tau(N) = max |N e_i - N e_j|_1, with tau(N) <= prod tau(N_l)",
     scope="two layers of widths 2, 3, 2 and 3, 2, 4, all non-negative matrices and s > 0, the step of an induction "
     "over layers; means of 2, 3 and 4 columns, one more as before; order by Z3; z+ columns of 2 and 3 inputs",
+    parts=("plain_product", "rescaling", "bound", "differing"),
 )
 def class_insensitivity(proof: Derivation) -> None:
     _plain_product(proof)
@@ -48,6 +49,7 @@ def class_insensitivity(proof: Derivation) -> None:
 
 
 def _plain_product(proof: Derivation) -> None:
+    proof.part("plain_product")
     proof.say(
         "x = (1, 1), W_1 = ((-1, -1), (1, 0), (0, 1)), b_1 = (3, 0, 0), so a_2 = (1, 1, 1); W_2 = ((1 - e, e, 0), (1 - "
         "e, 0, e)), e = 1/128. The first neuron has no positive weight: z+ loses what arrives there."
@@ -80,6 +82,7 @@ def _distance(left: sympy.Matrix, right: sympy.Matrix) -> Any:
 
 
 def _rescaling(proof: Derivation) -> None:
+    proof.part("rescaling")
     proof.say("z+ on x >= 0 passes by a matrix M with columns M_ij = z_ij^+/sum_i z_ij^+, which add up to 1:")
     for d in proof.each("number of inputs", (2, 3)):
         upper, x = vector("u", d), vector("x", d)
@@ -108,6 +111,7 @@ def _rescaling(proof: Derivation) -> None:
 
 
 def _bound(proof: Derivation) -> None:
+    proof.part("bound")
     proof.say("So two maps are N p and N q. Their difference is a mean of differences of columns N e_i - N e_j:")
     for k in proof.each("number of columns", (2, 3, 4)):
         row, p, q = vector("n", k), vector("p", k), vector("q", k)
@@ -147,6 +151,7 @@ def _norm(entries: Any) -> Any:
 
 
 def _differing(proof: Derivation) -> None:
+    proof.part("differing")
     proof.say("The maps do differ where tau > 0: W_1 = I, b = 0, x = (1, 1), logits [a_1] and [a_2].")
     one = network(([[1, 0], [0, 1]], [0, 0]), ([[1, 0], [0, 1]], [0, 0]))
     proof.found(

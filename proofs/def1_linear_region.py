@@ -61,6 +61,7 @@ TABLE = (
     "= grad f(x)",
     scope="the separations are exact examples, decided; cells lie in regions for all real weights of widths "
     f"{SHAPES}, in every pattern (symbolic masks)",
+    parts=("circular", "hinges", "cells_are_convex", "cells_lie_in_regions"),
 )
 def def1(proof: Derivation) -> None:
     _circular(proof)
@@ -83,6 +84,7 @@ def _told(point: tuple[int, ...]) -> str:
 
 
 def _circular(proof: Derivation) -> None:
+    proof.part("circular")
     member, holds = symbols("N P")
     proof.say("Let N = 1 if x' is in N_f(x), else 0, and P = 1 if x' satisfies (1) and (2). Printed: N = N P.")
     proof.say("Where P = 1 that is N = N, which says nothing about N; so the empty set satisfies it.")
@@ -97,6 +99,7 @@ def _circular(proof: Derivation) -> None:
 
 
 def _hinges(proof: Derivation) -> None:
+    proof.part("hinges")
     proof.say(
         "Points without a gradient: the zeros of [x1 - |x2|] + [-x1 - |x2|] with gradient 0 are two wedges that meet "
         "in the origin alone, where there is no gradient. A path through it passes no point with another gradient; N_f "
@@ -116,6 +119,7 @@ def _hinges(proof: Derivation) -> None:
 
 
 def _cells_are_convex(proof: Derivation) -> None:
+    proof.part("cells_are_convex")
     proof.say(
         "No arrow of `same cell => the segment stays in N_f(x) => in N_f(x) => equal gradients` reverses: by the rows "
         "above. All hold. First: let x and x~ lie in one cell, where no pre-activation has another sign, nor is 0 (but "
@@ -147,6 +151,7 @@ def _cells_are_convex(proof: Derivation) -> None:
 
 
 def _cells_lie_in_regions(proof: Derivation) -> None:
+    proof.part("cells_lie_in_regions")
     t = sympy.Symbol("t")
     for widths in proof.each("network of widths", SHAPES):
         f, x, root = network(widths), column("x", widths[0]), column("r", widths[0])

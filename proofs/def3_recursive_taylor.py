@@ -69,6 +69,7 @@ def eq06(proof: Derivation) -> None:
         (x[0] - sympy.Symbol("c1_1")),
         {x[0]: 1, sympy.Symbol("c1_1"): 0},
         values=(2, 1),
+        agrees_at={x[0]: 3, sympy.Symbol("c1_1"): 3},
     )
     proof.equal("with R^2 = a_xi e_xi", recursive_step(base_case(2), layer, roots)(x)[0], x[0] - sympy.Symbol("c1_1"))
     for wide, size in proof.each("shape of f_n", [(2, 3), (3, 2)]):
@@ -139,6 +140,7 @@ def eq07(proof: Derivation) -> None:
         value,
         {x: HALF / 2},
         values=("1/4", "3/16"),
+        agrees_at={x: HALF},
     )
 
 

@@ -79,6 +79,7 @@ def eq02(proof: Derivation) -> None:
         square - taylor(square, (x,), (sympy.Integer(0),), 1),
         {x: 1},
         values=(-1, 1),
+        agrees_at={x: 0},
     )
     for size, k in proof.each("number of variables and order k", product((1, 2), (1, 2, 3))):
         point, root = symbols(f"x:{size}"), symbols(f"r:{size}")

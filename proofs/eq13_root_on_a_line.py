@@ -42,7 +42,12 @@ def sign_of_t(proof: Derivation) -> None:
     (w,), (x,), (v,), (b,) = (vector(name, 1) for name in "wxvb")
     t, numbers = -(w * x + b) / (w * v), {w: 1, v: 1, b: 0, x: 1}
     proof.counterexample(
-        "w (x - t v) + b with the printed t, on a hinge?", w * (x - t * v) + b, 0, numbers, values=(2, 0)
+        "w (x - t v) + b with the printed t, on a hinge?",
+        w * (x - t * v) + b,
+        0,
+        numbers,
+        values=(2, 0),
+        agrees_at={w: 3, v: 2, b: -3, x: 1},
     )
     for d in proof.each("number of inputs", (1, 2, 3)):
         w, x, v, (b,) = vector("w", d), vector("x", d), vector("v", d), vector("b", 1)
@@ -82,6 +87,7 @@ def eq13(proof: Derivation) -> None:
         w * v / (w * v) * sympy.Max(0, z),
         numbers,
         values=(-1, 0),
+        agrees_at={w: 3, v: 2, b: -2, x: 5},
     )
     for k, d in proof.each("shape (neurons, inputs)", SHAPES):
         weights, directions, bias = rows("w", k, d), rows("v", k, d), vector("b", k)
@@ -135,6 +141,7 @@ def relevance_root(proof: Derivation) -> None:
         a - z / (w * v) * v,
         numbers,
         values=(-1, 0),
+        agrees_at={w: 3, v: 2, b: -2, a: 5, c: 1},
     )
     for d in proof.each("number of inputs", (2, 3)):
         w, a, v, (b,) = vector("w", d), vector("a", d), vector("v", d), vector("b", 1)

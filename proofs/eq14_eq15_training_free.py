@@ -161,6 +161,7 @@ def eq15(proof: Derivation) -> None:
         *(w * root + b for root in roots),
         numbers,
         values=(-1, 0),
+        agrees_at={w: 3, a: 2, x: 2, b: 5},
     )
     for k, d in proof.each("shape (neurons, inputs)", SHAPES):
         weights, directions, bias = rows("w", k, d), rows("v", k, d), vector("b", k)

@@ -83,6 +83,7 @@ def eq19(proof: Derivation) -> None:
     "factor got lost",
     corrected="sum_j [dR^{l+1}_[j](f_l(a_l))/da_l[k]]_{a~^(j)_l} (e_k - grad a~^(j)_l[k])",
     scope="all smooth relevances and root functions in three shapes; the counterexample is linear with one neuron",
+    parts=("product_rule",),
 )
 def eq20(proof: Derivation) -> None:
     not_a_vector(proof, "equation 20")
@@ -102,6 +103,7 @@ def eq20(proof: Derivation) -> None:
     "above l are locally affine (always for l = n)",
     scope="all smooth relevances and root functions in three shapes; 0 for all networks and affine roots of three "
     "shapes; instances on one network",
+    parts=("not_zero", "product_rule", "affine_above"),
 )
 def eq21(proof: Derivation) -> None:
     not_zero(proof)
@@ -118,6 +120,7 @@ def eq21(proof: Derivation) -> None:
     reason="a number for a vector, as in eq. 20, and the second term is dropped",
     corrected="roots above l locally affine: grad R^l_k = sum_j [J_l^T grad R^{l+1}_j]_k (e_k - grad a~^(j)_k)",
     scope="all networks and affine roots of two shapes, n = 2, on every pattern; the counterexample is linear",
+    parts=("chained",),
 )
 def eq22(proof: Derivation) -> None:
     not_a_vector(proof, "equation 22 with f_l the identity")
@@ -134,6 +137,7 @@ def eq22(proof: Derivation) -> None:
     corrected="roots above l locally affine and a~^(j) admissible: grad R^l_k = sum_j [J_l^T grad "
     "R^{l+1}_j(a_{l+1})]_k (e_k - grad a~^(j)_k)",
     scope="all networks and affine roots of two shapes, n = 2, on every pattern; the counterexample is linear",
+    parts=("chained",),
 )
 def eq23(proof: Derivation) -> None:
     not_a_vector(proof, "equation 23 with f_l the identity")
@@ -147,6 +151,7 @@ def eq23(proof: Derivation) -> None:
 
 
 def _chained(proof: Derivation, *, at_root: bool) -> None:
+    proof.part("chained")
     for sizes in proof.each("widths", [(2, 3, 2), (3, 2, 2)]):
         layers, a, h = network(*sizes), vector("a", sizes[0]), vector("h", sizes[1])
         roots = [affine_roots(1, sizes[0]), affine_roots(2, sizes[1])]

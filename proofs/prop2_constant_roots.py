@@ -37,6 +37,7 @@ HALF, QUARTER = sympy.Rational(1, 2), sympy.Rational(1, 4)
 
 def induction(proof: Derivation) -> None:
     """H(l + 1) implies H(l), and H(n + 1) holds."""
+    proof.part("induction")
     proof.say(
         "F_l is f_xi as a function of a_l. Claim H(l): near a_l every R^l_j is affine with grad R^l_j = (dF_l/da_l[j]) "
         "e_j. F_l is affine there too, since a_l lies off the hinges."
@@ -79,6 +80,7 @@ def induction(proof: Derivation) -> None:
 
 def unfolded(proof: Derivation) -> None:
     """The formula against Definition 3 of whole networks; the first roots may depend on x."""
+    proof.part("unfolded")
     proof.say(
         "The same without induction: Definition 3 differentiated and put together, on every pattern (masks are "
         "symbols), constant roots for each neuron above, roots A^(j) x + c^(j) in the first layer."
@@ -109,6 +111,7 @@ def unfolded(proof: Derivation) -> None:
 
 def no_summand(proof: Derivation) -> None:
     """R(x~) is too much: f = [x]+, roots locally constant."""
+    proof.part("no_summand")
     proof.say(
         "f(x) = [x]+, x = 1. The root 1/2 for x > 3/4 and 1/4 for 3/8 < x <= 3/4 is locally constant at 1 and at 1/2, "
         "admissible, and never the input: R(x) = 1 - 1/2, R(x~) = R(1/2) = 1/2 - 1/4."
@@ -152,6 +155,7 @@ def no_summand(proof: Derivation) -> None:
     "x~^(j) = x~ for all j, R = grad f_xi(x) o (x - x~)",
     scope="for all n by induction, whose step is checked in four shapes for all weights, biases, patterns and "
     "admissible roots off the hinges; unfolded completely for five shapes, n = 1, 2, 3",
+    parts=("no_summand", "induction", "unfolded", "by_dtdsym"),
 )
 def prop2(proof: Derivation) -> None:
     no_summand(proof)
@@ -185,6 +189,7 @@ def prop2(proof: Derivation) -> None:
 
 
 def _by_dtdsym(proof: Derivation) -> None:
+    proof.part("by_dtdsym")
     weight, top = [[1, -1], [2, 1], [-1, -3]], [[1, 2, 1]]
     first, other = sequential((weight, [0, 1, 1]), (top, [-1])), sequential((weight, [0, 1, 1]), ([[1, 3, 1]], [-1]))
 
@@ -213,6 +218,7 @@ def _by_dtdsym(proof: Derivation) -> None:
     "f_xi(x) - f_xi(x~) if x~ also lies in the closure of N_f(x)",
     scope="counterexamples are networks of at most 3 neurons; the sum for all weights, biases and patterns, three "
     "shapes",
+    parts=("no_summand",),
 )
 def eq16(proof: Derivation) -> None:
     no_summand(proof)

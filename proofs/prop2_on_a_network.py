@@ -119,6 +119,7 @@ NETWORKS = (
     "locally constant, one in the first layer; with others for each neuron the formula of prop2",
     scope="three networks with their own weights (2, 2 and 3 inputs, 6, 7 and 5 ReLU neurons): all x of a box off the "
     "hinges, all such roots (symbols)",
+    parts=("exactly_these", "by_dtdsym"),
 )
 def prop2_on_a_network(proof: Derivation) -> None:
     for given in proof.each("network", NETWORKS):
@@ -143,6 +144,7 @@ def _plainness(cell: OpenCell) -> tuple[int, int]:
 
 def _exactly_these(proof: Derivation, given: Given, patterns: list[tuple[int, ...]]) -> None:
     """Z3: each pattern occurs in the box, and no other one."""
+    proof.part("exactly_these")
     x = list(z3.Reals(" ".join(f"x{k}" for k in range(1, given.inputs + 1))))
     signs = given.preactivations(x)
     box = [bound for v in x for bound in (v > -given.side, v < given.side)]
@@ -203,6 +205,7 @@ def _by_neuron(layers: list[Layer], x: Vector) -> sympy.Matrix:
 def _by_dtdsym(proof: Derivation, given: Given, cell: OpenCell) -> None:
     """dtdsym.recursion at one point of a cell; the root of layer l is what layer l is given at another of its "
     "points."""
+    proof.part("by_dtdsym")
     here, vertex = cell.point, cell.vertices[0]
 
     def between(share: Fraction) -> tuple[Fraction, ...]:

@@ -47,6 +47,7 @@ def identity_of(width: int) -> Layer:
 
 def dropped(proof: Derivation) -> None:
     """The printed equation with the second term left out, where all roots are admissible."""
+    proof.part("dropped")
     case, low = admissible_instance(), (ONE * 5 / 2, 2 * ONE)
     proof.say(
         "All roots admissible: f_1(x) = [x]+, f_2(a) = [a1 - a2]+, f_3(h) = [h]+, x = (5/2, 2); roots h^2, a + (1, 1) "
@@ -77,6 +78,7 @@ def dropped(proof: Derivation) -> None:
 
 def w2_alone(proof: Derivation) -> None:
     """w2 in all layers: affine roots."""
+    proof.part("w2_alone")
     proof.say("w2 in every layer, hinge and relevance roots, is no such instance: these roots are affine on a pattern.")
     for sizes in proof.each("widths", [(2, 2, 1), (3, 2, 1)]):
         layers, a = network(*sizes), vector("a", sizes[0])
@@ -89,6 +91,7 @@ def w2_alone(proof: Derivation) -> None:
 
 def below(proof: Derivation) -> None:
     """R^{l-1} of R^l: the chain rule through f_{l-1}, which the printed equation leaves out."""
+    proof.part("below")
     proof.say(
         "R^{l-1} by equation 8: the gradient of R^l_j o f_{l-1} is J_{f_{l-1}}^T grad R^l_j, taken at f_{l-1}(a~^(j))."
     )
@@ -112,6 +115,7 @@ def below(proof: Derivation) -> None:
 
 def chain_factor(proof: Derivation) -> None:
     """The printed equation 17 against Definition 3."""
+    proof.part("chain_factor")
     w, p, c, d, x = sympy.symbols("w p c d x")
     layers = [Layer(sympy.Matrix([[w]]), (ZERO,), (ONE,)), Layer(sympy.ones(1), (ZERO,), (ONE,))]
     roots = [lambda j, a: (c,), lambda j, a: (p * a[0] + d,)]
@@ -119,7 +123,12 @@ def chain_factor(proof: Derivation) -> None:
     proof.say("The Jacobian of f_{l-1} is missing: f_1(x) = [w x]+, f_2(a) = [a]+, x, w > 0, root p a + d of layer 2.")
     proof.equal("Definition 3", true, w * (1 - p) * (x - c))
     proof.counterexample(
-        "as printed, (1 - p) (x - c), and R^1", (1 - p) * (x - c), true, {w: 2, p: 0, c: 0, x: 1}, values=(1, 2)
+        "as printed, (1 - p) (x - c), and R^1",
+        (1 - p) * (x - c),
+        true,
+        {w: 2, p: 0, c: 0, x: 1},
+        values=(1, 2),
+        agrees_at={w: 1, p: 3, c: 1, x: 5},
     )
     small, low = crossing(), (ONE, ONE)
     proof.say("And the wrong index is contracted: f_1(x) = [x]+, f_2(a) = [2 a1 + 3 a2]+, a~_2 = (a2, 0), x = (1, 1).")
@@ -157,6 +166,7 @@ def chain_factor(proof: Derivation) -> None:
     "roots of the layers above l are locally affine",
     scope="all smooth relevances and root functions in three shapes; all networks and affine roots of three shapes, n "
     "= 2, 3, every l and pattern; z+, gamma and w2 roots on one network",
+    parts=("chain_factor", "product_rule", "below", "affine_above", "dropped", "not_zero", "w2_alone"),
 )
 def prop3(proof: Derivation) -> None:
     chain_factor(proof)
@@ -179,6 +189,7 @@ def prop3(proof: Derivation) -> None:
     corrected="roots above l locally affine: R^{l-1} = sum_j sum_m g^m_j [J_{f_{l-1}}^T (e_j - grad a~^(m)_j)] o "
     "(a_{l-1} - a~^(j)_{l-1}), g^m = grad(R^{l+1}_m o f_l)",
     scope="all weights, biases, patterns and affine roots that depend on the neuron, three shapes, n = 2, 3",
+    parts=("chain_factor",),
 )
 def eq17(proof: Derivation) -> None:
     chain_factor(proof)

@@ -100,6 +100,7 @@ def leading(depth: int) -> sympy.Expr:
     "the point that the recursion reaches, 0 where a root above layer 1 is locally constant",
     scope="any smooth activations, weights, biases and root functions, n = 1, ..., 4; all n by an induction step for "
     "any smooth functions; instances: softplus, z^2, affine",
+    parts=("softplus",),
 )
 def prop4(proof: Derivation) -> None:
     proof.say(
@@ -113,7 +114,7 @@ def prop4(proof: Derivation) -> None:
                 lambda name, relevance=relevance: max(orders(relevance, name), default=0),
                 f"s{l}",
                 l,
-                unlike="s0",
+                unlike=f"s{l + 1}" if l < depth else f"s{l - 1}" if l > 1 else "r1_1_1",
             )
         proof.equal(
             f"coefficient of the derivative of order {depth} of s_{depth} in R^1",
@@ -187,6 +188,7 @@ class Sigmoid(sympy.Function):
 
 def softplus(proof: Derivation) -> None:
     """The instance that the paper names."""
+    proof.part("softplus")
     proof.say("Softplus s(z) = log(1 + exp z). With E = exp z, d/dz = E d/dE; sigma is the sigmoid E/(1 + E).")
     e = sympy.Symbol("E", positive=True)
     sigma = e / (1 + e)

@@ -24,6 +24,7 @@ GAMMA, S = sympy.symbols("gamma s")
     corrected="v_j = x o (1 + gamma 1_{w_j>=0}), R^x = sum_{j=1}^k (x o (w_j + gamma w_j^+)/(x.(w_j + gamma w_j^+))) "
     "R^h_j; gamma -> infinity is z+ where z+ has a root, gamma -> 0 is v = x; w.v can vanish where w.x <= 0",
     scope="every sign pattern of w with 2 and 3 inputs, all w, b, x, gamma with w.v != 0; order by Z3 with 2 inputs",
+    parts=("zero_denominator",),
 )
 def rule_gamma(proof: Derivation) -> None:
     (w,), (x,) = vector("w", 1), vector("x", 1)
@@ -69,6 +70,7 @@ def rule_gamma(proof: Derivation) -> None:
 
 def _zero_denominator(proof: Derivation) -> None:
     """Where w.v vanishes."""
+    proof.part("zero_denominator")
     w, x, (g,) = reals("w", 2), reals("x", 2), reals("gamma", 1)
     product = dot(w, x)
     along = product + g * dot([relu(wi) for wi in w], x)

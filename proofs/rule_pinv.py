@@ -25,6 +25,7 @@ def column(name: str, size: int) -> sympy.Matrix:
     "W^+ = I), which needs no more neurons than inputs; it is then the nearest common root, and w^2 for one neuron",
     scope="all W of full row rank 2 x 3, 1 x 2; of full column rank 3 x 2, 2 x 1; of rank 1 and shape 2 x 3, 3 x 2; "
     "all a, b, R; that only full row rank gives W W^+ = I: the rank of a product is at most that of its factors",
+    parts=("penrose", "leftover"),
 )
 def rule_pinv(proof: Derivation) -> None:
     (w,), (a,), (b,), (r,) = (vector(name, 1) for name in "wabR")
@@ -71,6 +72,7 @@ def rule_pinv(proof: Derivation) -> None:
 
 def _leftover(proof: Derivation) -> None:
     """Without full row rank."""
+    proof.part("leftover")
     for k, d in proof.each("shape (neurons, inputs), full column rank", ((3, 2), (2, 1))):
         weights, a, b = sympy.Matrix(rows("w", k, d)), column("a", d), column("b", k)
         inverse = (weights.T * weights).adjugate() * weights.T / (weights.T * weights).det()
@@ -91,6 +93,7 @@ def _leftover(proof: Derivation) -> None:
 
 def _penrose(proof: Derivation, weights: sympy.Matrix, inverse: sympy.Matrix) -> None:
     """W^+ is determined by these four."""
+    proof.part("penrose")
     proof.equal("W W^+ W = W", weights * inverse * weights, weights)
     proof.equal("W^+ W W^+ = W^+", inverse * weights * inverse, inverse)
     proof.equal(

@@ -39,6 +39,7 @@ def rule_w2(proof: Derivation) -> None:
         x - w / (w * w) * z,
         {w: 1, b: -2, x: 1},
         values=(1, 2),
+        agrees_at={w: 3, b: -2, x: 5},
     )
     proof.say(
         "Let p be any point of the hinge, w.p + b = 0, and t = (w.x + b)/(w.w). Then |x - p|^2 = |x - x~|^2 + |x~ - "

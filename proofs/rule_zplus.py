@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sympy
 import z3
 
 import dtdsym
@@ -23,15 +22,20 @@ from machinery.neuron import dot, minus, network, patterns, reals, relu, scaled,
     corrected="x~(j) = x - ((w_j.x + b_j)/(w_j.v_j)) v_j, v_j = 1_{w_j>=0} o x; for x >= 0 it is >= 0 iff b_j <= "
     "sum_{w_ji<0} |w_ji| x_i; relevance is >= 0 for x >= 0 and R_j >= 0; Algorithm 2's root can be negative",
     scope="identities for every sign pattern of w with 2 and 3 inputs; order by Z3 with 2 inputs, all reals",
+    parts=("order",),
 )
 def rule_zplus(proof: Derivation) -> None:
-    w, x, v = (2, 1), (1, 1), (1, 1)
-    share = sympy.Rational(dot(w, x), dot(w, v))
+    w, x, (b,) = vector("w", 2), vector("x", 2), vector("b", 1)
+    v, numbers = x, dict(zip((*w, *x), (2, 1, 1, 1), strict=True))
+    share = (dot(w, x) + b) / dot(w, v)
     proof.counterexample(
-        "w = (2, 1), b = 0, x = (1, 1): the printed root, and the root on the hinge",
+        "w = (2, 1) >= 0, so v = x, b = 0, x = (1, 1): the printed root, and the root on the hinge (the same for w = "
+        "(1, 1))",
         minus(x, scaled(share, times(w, v))),
         minus(x, scaled(share, v)),
+        numbers | {b: 0},
         values=((-1, 0), (0, 0)),
+        agrees_at=numbers | {w[0]: 1, b: 3},
     )
     (b,) = vector("b", 1)
     for d in proof.each("number of inputs", (2, 3)):
@@ -64,6 +68,7 @@ def rule_zplus(proof: Derivation) -> None:
 
 def _order(proof: Derivation) -> None:
     """What is non-negative, and when; the common factor w.v > 0 is multiplied out."""
+    proof.part("order")
     w, x, (b,) = reals("w", 2), reals("x", 2), reals("b", 1)
     v = [z3.If(wi >= 0, xi, 0) for wi, xi in zip(w, x, strict=True)]
     along, z = dot(w, v), dot(w, x) + b

@@ -97,6 +97,7 @@ def crossing() -> Expanded:
 
 def product_rule(proof: Derivation) -> None:
     """The corrected gradient for all smooth relevances and roots."""
+    proof.part("product_rule")
     proof.say(
         "g_m = R^{l+1}_m o f_l and a~^(m) are unknown smooth functions; g1[2](..) is a partial derivative of g_1."
     )
@@ -113,6 +114,7 @@ def product_rule(proof: Derivation) -> None:
 
 def affine_above(proof: Derivation) -> None:
     """Roots above l affine on the pattern: the second term vanishes."""
+    proof.part("affine_above")
     proof.say(
         "The second term vanishes where the roots of the layers above l are locally affine, and always for l = n: then "
         "each g_m is affine on the pattern. Definition 3 with symbolic weights, masks and affine roots for each neuron:"
@@ -241,6 +243,7 @@ def not_zero_admissible(proof: Derivation) -> None:
 
 def not_zero(proof: Derivation) -> None:
     """Rules whose second term is not 0, at exact numbers."""
+    proof.part("not_zero")
     not_zero_admissible(proof)
     proof.say(
         "Nor does it for rules; their roots are not admissible under Definition 3, as the gradient of R^n_j o f_{n-1} "
