@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import sympy
@@ -45,19 +46,50 @@ def passed(gradient: Any, a: Any, root: Any) -> tuple[Any, ...]:
     corrected="o <- W_l[j] a~_l^(j) + b_l[j] without ReLU and r_j <- a~^(j).grad o (a_l - a~_l^(j)) = (w_j o "
     "v_j/(w_j.v_j)) R_j: equation 15 with R_j as it arrives, which inactive neurons pass on too",
     scope="all w, b, a, R and directions v (w.v != 0) of 2 x 3 and 3 x 2 layers; exact networks for the rest",
-    parts=("tilde_and_index", "corrected", "relu", "gamma", "lrp0", "inactive"),
+    parts=("signatures", "tilde_and_index", "corrected", "relu", "gamma", "lrp0", "inactive"),
 )
 def alg2(proof: Derivation) -> None:
     proof.say(
         "Signatures: FIND_ROOT_POINT is declared with 3 arguments (l, a_l, R_j) and called with 4 (f, l, a_l, R_j); "
         "w_j = W_[j] needs j and W_l, neither of which it is given."
     )
+    _signatures(proof)
     _tilde_and_index(proof)
     _corrected(proof)
     _relu(proof)
     _gamma(proof)
     _lrp0(proof)
     _inactive(proof)
+
+
+def find_root_point(l: int, a_l: Any, r_j: Any) -> Any:
+    """FIND_ROOT_POINT, with its printed arguments. What it does is not asked here."""
+    return l, a_l, r_j
+
+
+def _takes(words: tuple[Any, ...]) -> bool:
+    """Whether FIND_ROOT_POINT can be called so."""
+    try:
+        signature(find_root_point).bind(*words)
+    except TypeError:
+        return False
+    return True
+
+
+def _signatures(proof: Derivation) -> None:
+    proof.part("signatures")
+    proof.found(
+        "FIND_ROOT_POINT(l, a_l, R_j) called as FIND_ROOT_POINT(f, l, a_l, R_j): it cannot be",
+        _takes,
+        ("f", "l", "a_l", "R_j"),
+        False,
+        unlike=("l", "a_l", "R_j"),
+    )
+    proof.say("t = R_j/(w_j^T v) needs j as well: of W = ((1, 0), (0, 2)) at a = (1, 1), with R_j = 1 and v = w_j,")
+    roots = [minus((1, 1), scaled(sympy.Rational(1, dot(w, w)), w)) for w in ((1, 0), (0, 2))]
+    proof.counterexample(
+        "the roots for j = 1 and j = 2, of the same l, a_l and R_j", *roots, values=((0, 1), (1, "1/2"))
+    )
 
 
 def _tilde_and_index(proof: Derivation) -> None:

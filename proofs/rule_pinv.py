@@ -25,7 +25,7 @@ def column(name: str, size: int) -> sympy.Matrix:
     "W^+ = I), which needs no more neurons than inputs; it is then the nearest common root, and w^2 for one neuron",
     scope="all W of full row rank 2 x 3, 1 x 2; of full column rank 3 x 2, 2 x 1; of rank 1 and shape 2 x 3, 3 x 2; "
     "all a, b, R; that only full row rank gives W W^+ = I: the rank of a product is at most that of its factors",
-    parts=("penrose", "leftover"),
+    parts=("leftover",),
 )
 def rule_pinv(proof: Derivation) -> None:
     (w,), (a,), (b,), (r,) = (vector(name, 1) for name in "wabR")
@@ -93,7 +93,6 @@ def _leftover(proof: Derivation) -> None:
 
 def _penrose(proof: Derivation, weights: sympy.Matrix, inverse: sympy.Matrix) -> None:
     """W^+ is determined by these four."""
-    proof.part("penrose")
     proof.equal("W W^+ W = W", weights * inverse * weights, weights)
     proof.equal("W^+ W W^+ = W^+", inverse * weights * inverse, inverse)
     proof.equal(
