@@ -37,7 +37,7 @@ ONES = (Fraction(1), Fraction(1))
     scope="the limits for any relevance function above (an unknown one), layers of widths 2, 3 and 3, 2; the "
     "construction for all real weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern "
     "with J_l != 0; 52 random exact networks of 2 to 4 layers, 41 with r != 0, 24 with limits, 13 with both",
-    parts=("limits", "construction", "existence", "top", "nearness", "networks"),
+    parts=("limits", "construction", "existence", "top", "nearness", "networks", "random"),
 )
 def forgery(proof: Derivation) -> None:
     _limits(proof)
@@ -181,6 +181,11 @@ def _on_networks(proof: Derivation) -> None:
         None,
         unlike=(1, 0),
     )
+    _on_random_networks(proof)
+
+
+def _on_random_networks(proof: Derivation) -> None:
+    proof.part("random")
     random = cases(COUNT) | cases(BLIND, blind=True)
     proof.found(
         "how many random networks, with r != 0, with limits, and with both",

@@ -137,6 +137,10 @@ def _first(proof: Derivation, f: OnCell, outputs: Matrix, form: sympy.Expr, reac
     step = _Step(above, form, outputs, only(f, 1).through(x)[1][1].subs(silent), x)
     one, two = column("s", x.rows), column("t", x.rows)
     step.derive(proof, one, two)
+    slopes = [*gradient(step.composed, x), *gradient(step.rest, x)]
+    unreached = [slope for k, slope in enumerate(slopes) if k % x.rows not in reached]
+    if unreached:
+        proof.equal("outside I, G and H are 0: there the roots stay, and r is 0", unreached, [0] * len(unreached))
     first, *others = reached
     shares, target = sympy.zeros(x.rows, 1), sympy.zeros(x.rows, 1)
     for i in others:

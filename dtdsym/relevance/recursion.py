@@ -1,7 +1,8 @@
 """The recursive Taylor decomposition of a plain network, exact: Definition 3 (dtdsym.relevance.definition3).
 
 The paper's own algorithms for it compute something else:
-- Algorithm 1, `full_backward`, treats gradients inside R^{l+1} as constants, and has one root a layer.
+- Algorithm 1, `full_backward`, treats gradients inside R^{l+1} as constants, which admissible smooth roots do not show,
+  but those of rules do, and has one root a layer.
 - Algorithm 2, `dtdsym.explain`, propagates the numbers R^{l+1}_j at the layer's input, not the function at the root.
 """
 
