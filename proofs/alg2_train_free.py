@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import sympy
@@ -42,15 +43,17 @@ def passed(gradient: Any, a: Any, root: Any) -> tuple[Any, ...]:
     reason="o is computed from a_l^(j), without the tilde, so a~.grad stays 0; a~_l in r_j lacks its j: one root for "
     "all j; FIND_ROOT_POINT is called with f, which it does not take, and without j, which it needs; with a ReLU in o, "
     "a root beyond the hinge (c_j > 1) passes nothing; the code's lrp0 ignores R_j",
-    corrected="o <- W_l[j] a~_l^(j) + b_l[j] without ReLU and r_j <- a~^(j).grad o (a_l - a~_l^(j)) = "
-    "(w_j o v_j/(w_j.v_j)) R_j: equation 15 with R_j as it arrives, which inactive neurons pass on too",
+    corrected="o <- W_l[j] a~_l^(j) + b_l[j] without ReLU and r_j <- a~^(j).grad o (a_l - a~_l^(j)) = (w_j o "
+    "v_j/(w_j.v_j)) R_j: equation 15 with R_j as it arrives, which inactive neurons pass on too",
     scope="all w, b, a, R and directions v (w.v != 0) of 2 x 3 and 3 x 2 layers; exact networks for the rest",
+    parts=("signatures", "tilde_and_index", "corrected", "relu", "gamma", "lrp0", "inactive"),
 )
 def alg2(proof: Derivation) -> None:
     proof.say(
         "Signatures: FIND_ROOT_POINT is declared with 3 arguments (l, a_l, R_j) and called with 4 (f, l, a_l, R_j); "
         "w_j = W_[j] needs j and W_l, neither of which it is given."
     )
+    _signatures(proof)
     _tilde_and_index(proof)
     _corrected(proof)
     _relu(proof)
@@ -59,7 +62,38 @@ def alg2(proof: Derivation) -> None:
     _inactive(proof)
 
 
+def find_root_point(l: int, a_l: Any, r_j: Any) -> Any:
+    """FIND_ROOT_POINT, with its printed arguments. What it does is not asked here."""
+    return l, a_l, r_j
+
+
+def _takes(words: tuple[Any, ...]) -> bool:
+    """Whether FIND_ROOT_POINT can be called so."""
+    try:
+        signature(find_root_point).bind(*words)
+    except TypeError:
+        return False
+    return True
+
+
+def _signatures(proof: Derivation) -> None:
+    proof.part("signatures")
+    proof.found(
+        "FIND_ROOT_POINT(l, a_l, R_j) called as FIND_ROOT_POINT(f, l, a_l, R_j): it cannot be",
+        _takes,
+        ("f", "l", "a_l", "R_j"),
+        False,
+        unlike=("l", "a_l", "R_j"),
+    )
+    proof.say("t = R_j/(w_j^T v) needs j as well: of W = ((1, 0), (0, 2)) at a = (1, 1), with R_j = 1 and v = w_j,")
+    roots = [minus((1, 1), scaled(sympy.Rational(1, dot(w, w)), w)) for w in ((1, 0), (0, 2))]
+    proof.counterexample(
+        "the roots for j = 1 and j = 2, of the same l, a_l and R_j", *roots, values=((0, 1), (1, "1/2"))
+    )
+
+
 def _tilde_and_index(proof: Derivation) -> None:
+    proof.part("tilde_and_index")
     (w,), (b,), (a,), (root,), (r,) = (vector(name, 1) for name in "wbasR")
     numbers = {w: 1, b: 0, a: 1, r: 1, root: 0}
     proof.counterexample(
@@ -67,6 +101,7 @@ def _tilde_and_index(proof: Derivation) -> None:
         sympy.diff(w * a + b, root) * (a - root),
         sympy.diff(w * root + b, root) * (a - root),
         numbers,
+        values=(0, 1),
     )
     proof.say("One root for all j: W = ((1, 0), (0, 1)), b = 0, a = (1, 1), R = (1, 1), v = w.")
     weights, one = ((1, 0), (0, 1)), (1, 1)
@@ -75,10 +110,12 @@ def _tilde_and_index(proof: Derivation) -> None:
         "sum_j r_j with the last root (1, 0) for both, and with each neuron's own",
         added(passed(w, one, roots[-1]) for w in weights),
         added(passed(w, one, root) for w, root in zip(weights, roots, strict=True)),
+        values=((0, 1), (1, 1)),
     )
 
 
 def _corrected(proof: Derivation) -> None:
+    proof.part("corrected")
     for k, d in proof.each("shape (neurons, inputs)", ((2, 3), (3, 2))):
         weights, directions, a, r = rows("w", k, d), rows("v", k, d), vector("a", d), vector("R", k)
         bias, s = vector("b", k), vector("s", d)
@@ -98,6 +135,7 @@ def _corrected(proof: Derivation) -> None:
 
 
 def _relu(proof: Derivation) -> None:
+    proof.part("relu")
     proof.say(
         "[.] as the ReLU: w = v = 1, b = 0, a = 1, R = 2 (c = 2). The root -1 is beyond the hinge, so o' = 0 there."
     )
@@ -107,14 +145,20 @@ def _relu(proof: Derivation) -> None:
         passed((0,), (1,), (1 - 2,)),
         taylor_term(2 * a, (a,), (0,)),
         {a: 1},
+        values=(0, 2),
     )
 
 
 def _gamma(proof: Derivation) -> None:
+    proof.part("gamma")
     proof.say("Its v for gamma, a (1 + gamma 1_{w>=0}), is not that of Section 3.4, 1 + gamma 1_{w>=0} o x:")
     (a,) = vector("a", 1)
     proof.counterexample(
-        "for w >= 0: the v of Section 3.4, and Algorithm 2's", 1 + GAMMA * a, a * (1 + GAMMA), {a: 2, GAMMA: 1}
+        "for w >= 0: the v of Section 3.4, and Algorithm 2's",
+        1 + GAMMA * a,
+        a * (1 + GAMMA),
+        {a: 2, GAMMA: 1},
+        values=(3, 4),
     )
     for d in proof.each("number of inputs", (2, 3)):
         w, a = vector("w", d), vector("a", d)
@@ -129,12 +173,16 @@ def _gamma(proof: Derivation) -> None:
 
 
 def _lrp0(proof: Derivation) -> None:
-    proof.say("LRP-0 as the code has it: the root is 0, R_j enters nowhere.")
+    proof.part("lrp0")
+    proof.say("LRP-0 as the code has it: the root is 0, R_j enters nowhere, so r_j = w_j o a whatever R_j is.")
     (w,), (a,), (b,), (r,) = (vector(name, 1) for name in "wabR")
     coded = passed((w,), (a,), (0,))
-    proof.equal("r_j = w_j o a, whatever R_j is", [sympy.diff(entry, r) for entry in coded], [0])
     proof.counterexample(
-        "w = a = 1, b = 0, R = 2: as coded, and LRP-0", coded, [w * a / (w * a + b) * r], {w: 1, a: 1, b: 0, r: 2}
+        "w = a = 1, b = 0, R = 2: as coded, and LRP-0",
+        coded,
+        [w * a / (w * a + b) * r],
+        {w: 1, a: 1, b: 0, r: 2},
+        values=(1, 2),
     )
     proof.found(
         "dtdsym.explain of [[x1] + c [x2]] at (1, 1) as coded: the same for every c, against LRP-0",
@@ -150,6 +198,7 @@ def _above(c: int) -> Any:
 
 
 def _inactive(proof: Derivation) -> None:
+    proof.part("inactive")
     proof.say(
         "R_j is never set to 0: [[x1] + [x2 - 2]] at (1, 1). By w^2 the inactive second neuron gets 1/2 of f = 1,"
     )

@@ -39,6 +39,7 @@ def rescaled(one: sympy.Matrix, below: sympy.Matrix, above: sympy.Matrix) -> sym
     "most 2 tau(N) = max |N e_i - N e_j|_1, with tau(N) <= prod tau(N_l)",
     scope="two layers of widths 2, 3, 2 and 3, 2, 4, all non-negative matrices and s > 0, the step of an induction "
     "over layers; means of 2, 3 and 4 columns, one more as before; order by Z3; z+ columns of 2 and 3 inputs",
+    parts=("plain_product", "rescaling", "bound", "differing"),
 )
 def class_insensitivity(proof: Derivation) -> None:
     _plain_product(proof)
@@ -48,9 +49,10 @@ def class_insensitivity(proof: Derivation) -> None:
 
 
 def _plain_product(proof: Derivation) -> None:
+    proof.part("plain_product")
     proof.say(
-        "x = (1, 1), W_1 = ((-1, -1), (1, 0), (0, 1)), b_1 = (3, 0, 0), so a_2 = (1, 1, 1); W_2 = ((1 - e, e, 0), "
-        "(1 - e, 0, e)), e = 1/128. The first neuron has no positive weight: z+ loses what arrives there."
+        "x = (1, 1), W_1 = ((-1, -1), (1, 0), (0, 1)), b_1 = (3, 0, 0), so a_2 = (1, 1, 1); W_2 = ((1 - e, e, 0), (1 - "
+        "e, 0, e)), e = 1/128. The first neuron has no positive weight: z+ loses what arrives there."
     )
     e = sympy.Rational(1, 128)
     first = sympy.Matrix([[0, 1, 0], [0, 0, 1]])
@@ -60,6 +62,7 @@ def _plain_product(proof: Derivation) -> None:
         "2 tau(M_1 M_2), the distance of its columns, and the distance of the maps of the two logits, normalised",
         _distance(*columns),
         _distance(*(column / sum(column) for column in columns)),
+        values=("1/64", 2),
     )
     n1 = rescaled(first[:, 1:], sympy.ones(1, 2), sympy.ones(1, 2))
     n2 = rescaled(second[1:, :], sympy.ones(1, 2), sympy.Matrix([[e, e]]))
@@ -79,6 +82,7 @@ def _distance(left: sympy.Matrix, right: sympy.Matrix) -> Any:
 
 
 def _rescaling(proof: Derivation) -> None:
+    proof.part("rescaling")
     proof.say("z+ on x >= 0 passes by a matrix M with columns M_ij = z_ij^+/sum_i z_ij^+, which add up to 1:")
     for d in proof.each("number of inputs", (2, 3)):
         upper, x = vector("u", d), vector("x", d)
@@ -107,6 +111,7 @@ def _rescaling(proof: Derivation) -> None:
 
 
 def _bound(proof: Derivation) -> None:
+    proof.part("bound")
     proof.say("So two maps are N p and N q. Their difference is a mean of differences of columns N e_i - N e_j:")
     for k in proof.each("number of columns", (2, 3, 4)):
         row, p, q = vector("n", k), vector("p", k), vector("q", k)
@@ -136,8 +141,8 @@ def _bound(proof: Derivation) -> None:
         given=[sum(u) == sum(v)],
     )
     proof.say(
-        "For columns u, v of N_2, t <= tau(N_2), and u - v = t (p - q) with p, q >= 0 of sum 1; so N_1 (u - v) = "
-        "t (N_1 p - N_1 q) has norm at most 2 tau(N_1) tau(N_2)."
+        "For columns u, v of N_2, t <= tau(N_2), and u - v = t (p - q) with p, q >= 0 of sum 1; so N_1 (u - v) = t "
+        "(N_1 p - N_1 q) has norm at most 2 tau(N_1) tau(N_2)."
     )
 
 
@@ -146,6 +151,7 @@ def _norm(entries: Any) -> Any:
 
 
 def _differing(proof: Derivation) -> None:
+    proof.part("differing")
     proof.say("The maps do differ where tau > 0: W_1 = I, b = 0, x = (1, 1), logits [a_1] and [a_2].")
     one = network(([[1, 0], [0, 1]], [0, 0]), ([[1, 0], [0, 1]], [0, 0]))
     proof.found(

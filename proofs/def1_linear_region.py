@@ -53,15 +53,15 @@ TABLE = (
     "linear regions",
     place="Section 3.1, Definition 1",
     printed="A linear region of f is the set N_f(x) of all points x' in N_f(x) that (1) have the same gradient at x "
-    "and "
-    "(2) can be reached from x without passing through a point a with a different gradient",
+    "and (2) can be reached from x without passing through a point a with a different gradient",
     verdict="corrected",
     reason="circular: the empty set satisfies it as well as the region does; and a hinge has no gradient to be "
     "different",
-    corrected="N_f(x) is the path component that holds x of D_g = {p : f is differentiable at p and grad f(p) = g}, "
-    "g = grad f(x)",
+    corrected="N_f(x) is the path component that holds x of D_g = {p : f is differentiable at p and grad f(p) = g}, g "
+    "= grad f(x)",
     scope="the separations are exact examples, decided; cells lie in regions for all real weights of widths "
     f"{SHAPES}, in every pattern (symbolic masks)",
+    parts=("circular", "hinges", "cells_are_convex", "cells_lie_in_regions"),
 )
 def def1(proof: Derivation) -> None:
     _circular(proof)
@@ -84,24 +84,26 @@ def _told(point: tuple[int, ...]) -> str:
 
 
 def _circular(proof: Derivation) -> None:
+    proof.part("circular")
     member, holds = symbols("N P")
     proof.say("Let N = 1 if x' is in N_f(x), else 0, and P = 1 if x' satisfies (1) and (2). Printed: N = N P.")
-    proof.equal("where P = 1 that says nothing about N", (member * holds).subs(holds, 1), member)
+    proof.say("Where P = 1 that is N = N, which says nothing about N; so the empty set satisfies it.")
     proof.counterexample(
         "f = [x], x = 1, x' = 2, which satisfies (1) and (2): N of the empty set, which satisfies N = N P, and N as "
         "meant",
         member * holds,
         holds,
         {member: 0, holds: 1},
+        values=(0, 1),
     )
 
 
 def _hinges(proof: Derivation) -> None:
+    proof.part("hinges")
     proof.say(
         "Points without a gradient: the zeros of [x1 - |x2|] + [-x1 - |x2|] with gradient 0 are two wedges that meet "
-        "in "
-        "the origin alone, where there is no gradient. A path through it passes no point with another gradient; N_f is "
-        "to end there nevertheless, for (2) speaks of points that have the same."
+        "in the origin alone, where there is no gradient. A path through it passes no point with another gradient; N_f "
+        "is to end there nevertheless, for (2) speaks of points that have the same."
     )
     wedges = sequential(
         ([[1, 0], [-1, 0], [0, 1], [0, -1]], [0] * 4), ([[1, -1, -1, -1], [-1, 1, -1, -1]], [0, 0]), ([[1, 1]], [0])
@@ -117,10 +119,11 @@ def _hinges(proof: Derivation) -> None:
 
 
 def _cells_are_convex(proof: Derivation) -> None:
+    proof.part("cells_are_convex")
     proof.say(
         "No arrow of `same cell => the segment stays in N_f(x) => in N_f(x) => equal gradients` reverses: by the rows "
-        "above. All hold. First: let x and x~ lie in one cell, where no pre-activation has another sign, nor is 0 "
-        "(but on all of it)."
+        "above. All hold. First: let x and x~ lie in one cell, where no pre-activation has another sign, nor is 0 (but "
+        "on all of it)."
     )
     t = sympy.Symbol("t")
     for widths in proof.each("network of widths", SHAPES):
@@ -148,6 +151,7 @@ def _cells_are_convex(proof: Derivation) -> None:
 
 
 def _cells_lie_in_regions(proof: Derivation) -> None:
+    proof.part("cells_lie_in_regions")
     t = sympy.Symbol("t")
     for widths in proof.each("network of widths", SHAPES):
         f, x, root = network(widths), column("x", widths[0]), column("r", widths[0])

@@ -39,6 +39,7 @@ def def2(proof: Derivation) -> None:
         "f(x) = [x - 1]+, the one-layer network of Section 3.4 with one neuron: 2 f(1), and f(2)",
         2 * max(sympy.Integer(1) - 1, sympy.Integer(0)),
         max(sympy.Integer(2) - 1, sympy.Integer(0)),
+        values=(0, 1),
     )
     proof.valid(
         "no weight w gives [w x]+ = [x - 1]+ at x = 1 and at x = 2",

@@ -53,23 +53,23 @@ def exact(number: sympy.Rational) -> Fraction:
     reason="a scalar, but eq. 8 sums over the entries R^{n+1}_[j]: it needs the vector a_xi e_xi",
     corrected="R^{n+1}(a_{n+1}) = a_{n+1[xi]} e_xi, zero for every other output (the appendix's e_xi, eq. 29)",
     scope="the counterexample has one linear layer and two outputs; the corrected base case gives the gradient of "
-    "logit "
-    "xi for all weights, biases and patterns of two shapes and every xi",
+    "logit xi for all weights, biases and patterns of two shapes and every xi",
 )
 def eq06(proof: Derivation) -> None:
     layer, x = linear((1,), (1,)), vector("x", 1)
     roots = one_root(1, 1)
     scalar = recursive_step(lambda a: (a[0], a[0]), layer, roots)
     proof.say(
-        "f(x) = (x, x), xi = 1, root c: equation 8 sums over j = 1, 2. If R^2_[j] is read as the scalar a_xi for "
-        "each j,"
-        " the logit is counted once for every output."
+        "f(x) = (x, x), xi = 1, root c: equation 8 sums over j = 1, 2. If R^2_[j] is read as the scalar a_xi for each "
+        "j, the logit is counted once for every output."
     )
     proof.counterexample(
         "R^1 with a scalar R^2, and f_xi(x) - f_xi(c) = x - c",
         scalar(x)[0],
         (x[0] - sympy.Symbol("c1_1")),
         {x[0]: 1, sympy.Symbol("c1_1"): 0},
+        values=(2, 1),
+        agrees_at={x[0]: 3, sympy.Symbol("c1_1"): 3},
     )
     proof.equal("with R^2 = a_xi e_xi", recursive_step(base_case(2), layer, roots)(x)[0], x[0] - sympy.Symbol("c1_1"))
     for wide, size in proof.each("shape of f_n", [(2, 3), (3, 2)]):
@@ -102,6 +102,7 @@ def eq07(proof: Derivation) -> None:
         "R^2(f_1(x~)) + gradient . (x - x~), and R^2(f_1(x))",
         inactive.subs(x, -1) + sympy.diff(inactive, x) * 2,
         value,
+        values=(0, 1),
     )
     proof.say(
         "One root for all j, as printed, cannot lie on every neuron's hinge: [x]+ and [x - 1]+, both active at 2."
@@ -134,7 +135,12 @@ def eq07(proof: Derivation) -> None:
     (value,), (at_root,) = upper((x,)), upper((HALF,))
     slope = sympy.diff(value, x).subs(x, HALF)
     proof.counterexample(
-        "first order about 1/2, and R^2 at x = 1/4", at_root + slope * (x - HALF), value, {x: HALF / 2}
+        "first order about 1/2, and R^2 at x = 1/4",
+        at_root + slope * (x - HALF),
+        value,
+        {x: HALF / 2},
+        values=("1/4", "3/16"),
+        agrees_at={x: HALF},
     )
 
 
@@ -142,8 +148,8 @@ def eq07(proof: Derivation) -> None:
     "def3",
     "the recursive Taylor decomposition",
     place="Section 3.3, Definition 3",
-    printed="f = f_1 o ... o f_n; a~_l(a_l) in N_{R_l}(x), a~_l(a_l) != a_l; R^{n+1} = a_{n+1[xi]}; "
-    "R^l for l != n by equation 8",
+    printed="f = f_1 o ... o f_n; a~_l(a_l) in N_{R_l}(x), a~_l(a_l) != a_l; R^{n+1} = a_{n+1[xi]}; R^l for l != n by "
+    "equation 8",
     verdict="corrected",
     reason="composed in the wrong order; l != n leaves R^n undefined; one root though eq. 8 has one for each j; the "
     "admissible set has the wrong function and the wrong point; the base case is a scalar",
@@ -156,16 +162,19 @@ def def3(proof: Derivation) -> None:
     first, second = network(2, 3, 1)
     proof.ill_typed(
         "f_1 o f_2 with f_1: R^2 -> R^3, f_2: R^3 -> R^1 (here their matrices)",
+        "(3, 2) * (1, 3)",
         lambda: first.weight * second.weight,
         lambda: second.weight * first.weight,
     )
     proof.ill_typed(
         "for l = n = 2 a base case taken for R^n would have the output's size, not that of a_n",
+        "(1, 1) + (3, 1)",
         lambda: column(base_case(1)(vector("y", 1))) + column(vector("a", 3)),
         lambda: column(recursive_step(base_case(1), second, one_root(2, 3))(vector("a", 3))) + column(vector("a", 3)),
     )
     proof.ill_typed(
         "x is no point of layer 2's input, so N(x) is not where a~_2 can lie",
+        "(3, 1) + (2, 1)",
         lambda: column(vector("r", 3)) - column(vector("x", 2)),
         lambda: column(vector("r", 3)) - column(first(vector("x", 2))),
     )
@@ -226,8 +235,7 @@ def def3(proof: Derivation) -> None:
 def eq08(proof: Derivation) -> None:
     proof.say(
         "Equation 8 defines R^l. What can be decided: that it is what eq. 7, summed over j, distributes over the "
-        "inputs,"
-        " so that sum_i R^l_i = sum_j R^{l+1}_j(f_l(a)) - sum_j R^{l+1}_j(f_l(a~^(j))) on a pattern."
+        "inputs, so that sum_i R^l_i = sum_j R^{l+1}_j(f_l(a)) - sum_j R^{l+1}_j(f_l(a~^(j))) on a pattern."
     )
     for sizes in proof.each("shape", SHAPES):
         layers = network(*sizes)

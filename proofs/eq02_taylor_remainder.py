@@ -63,8 +63,8 @@ def _factorial(alpha: tuple[int, ...]) -> sympy.Expr:
     "eq02",
     "the remainder of Taylor's theorem",
     place="Section 3.1, equation 2",
-    printed="g_k(x, x~) = k sum_{|alpha|=k} (x - x~)^alpha / alpha! "
-    "int_0^1 (1-t)^(k-1) [d^alpha f(tx + (1-t)x~) - d^alpha f(x)] dt",
+    printed="g_k(x, x~) = k sum_{|alpha|=k} (x - x~)^alpha / alpha! int_0^1 (1-t)^(k-1) [d^alpha f(tx + (1-t)x~) - "
+    "d^alpha f(x)] dt",
     verdict="corrected",
     reason="the subtracted derivative belongs at the root x~, not at x: f = x^2, k = 1, x~ = 0, x = 1 gives -1 for 1",
     corrected="the same with d^alpha f(x~) in place of d^alpha f(x)",
@@ -78,6 +78,8 @@ def eq02(proof: Derivation) -> None:
         remainder(square, (x,), (sympy.Integer(0),), 1, (x,)),
         square - taylor(square, (x,), (sympy.Integer(0),), 1),
         {x: 1},
+        values=(-1, 1),
+        agrees_at={x: 0},
     )
     for size, k in proof.each("number of variables and order k", product((1, 2), (1, 2, 3))):
         point, root = symbols(f"x:{size}"), symbols(f"r:{size}")

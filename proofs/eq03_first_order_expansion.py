@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import sympy
 import z3
@@ -25,6 +26,7 @@ SCOPE = f"all real weights, biases and points, every pattern at once (symbolic m
     verdict="true",
     reason="f is affine on a linear region; outside it the identity can fail: [x], x = 1, x~ = -1",
     scope=SCOPE + "; regions of many cells by their steps along a path",
+    parts=("across_cells", "outside"),
 )
 def eq03(proof: Derivation) -> None:
     proof.say("In one cell: each [z]+ is m z with the same mask m at x and x~, 1 where z > 0 and 0 where z < 0.")
@@ -50,12 +52,11 @@ def _product(jacobians: Sequence[Matrix]) -> Matrix:
 
 def _across_cells(proof: Derivation) -> None:
     """Where the region has several cells, of one gradient g."""
+    proof.part("across_cells")
     proof.say(
         "A region of several cells: an open connected set has polygonal paths, and each crosses finitely many cells. "
-        "Let "
-        "x = p_0, p_1, p_2, p_3 = x~ be its points on the hinges between cells. On cell i, closed, f is affine with "
-        "the "
-        "one gradient g of the region: f(p) = g.p + c_i"
+        "Let x = p_0, p_1, p_2, p_3 = x~ be its points on the hinges between cells. On cell i, closed, f is affine "
+        "with the one gradient g of the region: f(p) = g.p + c_i"
     )
     g, p, c, d = z3.Reals("g p c d")
     proof.valid(
@@ -64,17 +65,28 @@ def _across_cells(proof: Derivation) -> None:
         given=[g * p + c == g * p + d],
     )
     for size in proof.each("number of inputs", (2, 3)):
-        slope, points = column("g", size), [column(f"p{k}_", size) for k in range(4)]
-        value = [(slope.T * point)[0] + sympy.Symbol("c") for point in points]
-        proof.equal(
-            "so f(x) - f(x~) = g.(x - x~), the sum of its pieces",
-            sum(value[k] - value[k + 1] for k in range(3)),
-            (slope.T * (points[0] - points[3]))[0],
+        slope, value = z3.RealVector("g", size), z3.Reals("f0 f1 f2 f3")
+        points = [z3.RealVector(f"p{k}_", size) for k in range(4)]
+        rises = [z3.Sum([gi * (pi - qi) for gi, pi, qi in zip(slope, p, q, strict=True)]) for p, q in pairwise(points)]
+        constants = z3.Reals("c0 c1 c2")
+        heights = [
+            [z3.Sum([gi * pi for gi, pi in zip(slope, p, strict=True)]) for p in ends] for ends in pairwise(points)
+        ]
+        ends = [
+            (value[k] == heights[k][0] + constants[k], value[k + 1] == heights[k][1] + constants[k]) for k in range(3)
+        ]
+        for k in proof.each("cell, of f(p) = g.p + c_k at both of its points", range(3)):
+            proof.valid("f(p_k) - f(p_k+1) = g.(p_k - p_k+1)", value[k] - value[k + 1] == rises[k], given=ends[k])
+        proof.valid(
+            "so f(x) - f(x~) = g.(x - x~), the sum of its pieces, as f has one value at each hinge",
+            value[0] - value[3] == z3.Sum(rises),
+            given=[value[k] - value[k + 1] == rises[k] for k in range(3)],
         )
 
 
 def _outside(proof: Derivation) -> None:
     """What is left over where the patterns differ."""
+    proof.part("outside")
     for widths in proof.each("network of widths", ((2, 3, 1), (3, 2, 1))):
         inner, outer = network(widths, "m"), network(widths, "n")
         one = sympy.Integer(1)
@@ -109,6 +121,10 @@ def _outside(proof: Derivation) -> None:
         "outside",
         unlike=2,
     )
+
+
+def _relu(z: z3.ArithRef) -> z3.ArithRef:
+    return z3.If(z > 0, z, z3.RealVal(0))
 
 
 @statement(
@@ -154,8 +170,8 @@ def eq04(proof: Derivation) -> None:
     place="Section 3.2, equation 5",
     printed="R(x) = df/dx at x~ o (x - x~), for x~ in N_f(x)",
     verdict="true",
-    reason="a definition; its entries add up to f(x) - f(x~) in the region, to f(x) if x~ is a root; outside they "
-    "need not",
+    reason="a definition; its entries add up to f(x) - f(x~) in the region, to f(x) if x~ is a root; outside they need "
+    "not",
     scope=SCOPE,
 )
 def eq05(proof: Derivation) -> None:
@@ -171,9 +187,10 @@ def eq05(proof: Derivation) -> None:
             f.value(x).subs(last, at_zero),
         )
     x, root = z3.Reals("x r")
+    slope = z3.If(root > 0, z3.RealVal(1), z3.RealVal(0))
     proof.satisfiable(
-        "Outside the region, f = [x]: x active, x~ inactive, R = 0 (x - x~), but f(x) - f(x~) = x is not 0",
-        [x > 0, root < 0, x - 0 != 0 * (x - root)],
+        "Outside the region, f = [x]: R = f'(x~) (x - x~) need not be f(x) - f(x~), for x~ off the hinge",
+        [root != 0, _relu(x) - _relu(root) != slope * (x - root)],
         [x, root],
     )
 

@@ -41,10 +41,7 @@ HIDDEN = ([[1, 0], [1, -2]], [0, 1])
     scope="k = 2, 3 and 4 neurons, all h; the ReLU that Definition 2 puts on the sum changes nothing where h >= 0",
 )
 def eq09(proof: Derivation) -> None:
-    out = sympy.Symbol("a")
-    for size in proof.each("number of neurons", (2, 3, 4)):
-        h = vector("h", size)
-        proof.equal("equation 6, R(a) = a, at the output a = y(h)", put(out, (out,), (sum(h),)), sum(h))
+    proof.say("Equation 6, R(a) = a, at the output a = y(h) = h_1 + ... + h_k: a definition, put together.")
     h = reals("h", 3)
     proof.valid("where h >= 0 the sum is its own ReLU", relu(sum(h)) == sum(h), given=[one >= 0 for one in h])
 
@@ -55,8 +52,8 @@ def eq09(proof: Derivation) -> None:
     place="Section 3.4, equation 10",
     printed="R^h(x) = dR^y(h)/dh |_{h~=0} o h = h",
     verdict="true",
-    reason="the sum is linear, so h~ = 0 is regular and in its linear region (the whole space); f(x) > 0 keeps "
-    "it apart from h. If the sum had a ReLU, as in Definition 2, 0 would only be in the region's closure",
+    reason="the sum is linear, so h~ = 0 is regular and in its linear region (the whole space); f(x) > 0 keeps it "
+    "apart from h. If the sum had a ReLU, as in Definition 2, 0 would only be in the region's closure",
     scope="k = 2, 3 and 4 neurons, all h, generic roots; h != 0 because Definition 3 forbids the root h~ = h",
 )
 def eq10(proof: Derivation) -> None:

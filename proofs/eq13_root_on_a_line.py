@@ -33,15 +33,22 @@ SHAPES = ((2, 3), (3, 2))
     printed="h~_j = x - t v_j; the intersection with w_j.x + b_j = 0 yields t = -(w_j.x + b_j)/(w_j.v_j) and therefore "
     "x~(j) = x - ((w_j.x + b_j)/(w_j.v_j)) v_j",
     verdict="corrected",
-    reason="with x - t v and this t the pre-activation doubles: w = v = 1, b = 0, x = 1 gives 2 for 0; the root is "
-    "x + t v, as printed last",
+    reason="with x - t v and this t the pre-activation doubles: w = v = 1, b = 0, x = 1 gives 2 for 0; the root is x + "
+    "t v, as printed last",
     corrected="x~(j) = x + t v_j with t = -(w_j.x + b_j)/(w_j.v_j), if w_j.v_j != 0 (and x~(j), not h~_j, an input)",
     scope="all w, b, x, v with w.v != 0 of 1, 2 and 3 inputs; the conditions on w.v by Z3 for 2 inputs",
 )
 def sign_of_t(proof: Derivation) -> None:
     (w,), (x,), (v,), (b,) = (vector(name, 1) for name in "wxvb")
     t, numbers = -(w * x + b) / (w * v), {w: 1, v: 1, b: 0, x: 1}
-    proof.counterexample("w (x - t v) + b with the printed t, on a hinge?", w * (x - t * v) + b, 0, numbers)
+    proof.counterexample(
+        "w (x - t v) + b with the printed t, on a hinge?",
+        w * (x - t * v) + b,
+        0,
+        numbers,
+        values=(2, 0),
+        agrees_at={w: 3, v: 2, b: -3, x: 1},
+    )
     for d in proof.each("number of inputs", (1, 2, 3)):
         w, x, v, (b,) = vector("w", d), vector("x", d), vector("v", d), vector("b", 1)
         t = -(dot(w, x) + b) / dot(w, v)
@@ -79,6 +86,8 @@ def eq13(proof: Derivation) -> None:
         w * z / (w * v) * v,
         w * v / (w * v) * sympy.Max(0, z),
         numbers,
+        values=(-1, 0),
+        agrees_at={w: 3, v: 2, b: -2, x: 5},
     )
     for k, d in proof.each("shape (neurons, inputs)", SHAPES):
         weights, directions, bias = rows("w", k, d), rows("v", k, d), vector("b", k)
@@ -127,7 +136,12 @@ def relevance_root(proof: Derivation) -> None:
     z, numbers = w * a + b, {w: 1, v: 1, b: 0, a: 1, c: 2}
     proof.say("[a] at a = 1 with R = 2 [a], as from [2 [a]]: c = 2.")
     proof.counterexample(
-        "Algorithm 2's root, and that on the hinge", a - c * z / (w * v) * v, a - z / (w * v) * v, numbers
+        "Algorithm 2's root, and that on the hinge",
+        a - c * z / (w * v) * v,
+        a - z / (w * v) * v,
+        numbers,
+        values=(-1, 0),
+        agrees_at={w: 3, v: 2, b: -2, a: 5, c: 1},
     )
     for d in proof.each("number of inputs", (2, 3)):
         w, a, v, (b,) = vector("w", d), vector("a", d), vector("v", d), vector("b", 1)

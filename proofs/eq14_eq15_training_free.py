@@ -33,8 +33,8 @@ SHAPES = ((2, 3), (3, 2))
     place="Section 3.5, Assumption 1",
     printed="R^{l+1}(a_{l+1}) = a_{l+1} o c_{l+1}, where c_{l+1} in R^+ should be a constant and positive vector",
     verdict="refuted",
-    reason="c is not even locally constant under z+: for w = (1, 1), b = -1 it is 1/2 at a = (1, 1), 2/3 at (2, 1). "
-    "One neuron's z+ has a locally constant c iff b = 0 and no w_i < 0; LRP-0 has c = grad F, of any sign",
+    reason="c is not even locally constant under z+: for w = (1, 1), b = -1 c_1 of a = (1, 1) gives 1/2 for 2/3 at (2, "
+    "1). One neuron's z+ has a locally constant c iff b = 0 and no w_i < 0; LRP-0 has c = grad F, of any sign",
     scope="z+ on one active neuron with a weight > 0: every sign pattern with 2 inputs, all w, b, a; LRP-0: the "
     "induction of rule_lrp0; the base R^{n+1} = a o e_xi has zeros in c for the other outputs",
 )
@@ -46,6 +46,7 @@ def assumption1(proof: Derivation) -> None:
         "w = (1, 1), b = -1: c_1 = R_1/a_1 at a = (1, 1), which should be constant, and at (2, 1)",
         put(c, (*a, b), (1, 1, -1)),
         put(c, (*a, b), (2, 1, -1)),
+        values=("1/2", "2/3"),
     )
     proof.say("Where is it constant? R_i = a_i w_i^+ h/(w^+.a), so c_i = w_i^+ h/(w^+.a).")
     w = vector("w", 2)
@@ -90,13 +91,13 @@ def assumption1(proof: Derivation) -> None:
     "eq14",
     "the relevance neuron",
     place="Section 3.5, equation 14",
-    printed="hat R^{l+1}(a_{l+1}) = [hat W_{l+1} a_{l+1} + hat b_{l+1}]^+, hat W_{l+1} = W_{l+1} o C_{l+1}, "
-    "C_{l+1} = [c_{l+1}, ..., c_{l+1}], hat b_{l+1} = b_{l+1} o c_{l+1}",
+    printed="hat R^{l+1}(a_{l+1}) = [hat W_{l+1} a_{l+1} + hat b_{l+1}]^+, hat W_{l+1} = W_{l+1} o C_{l+1}, C_{l+1} = "
+    "[c_{l+1}, ..., c_{l+1}], hat b_{l+1} = b_{l+1} o c_{l+1}",
     verdict="corrected",
     reason="R^{l+1} = c_{l+1} o [W_l a_l + b_l]^+ is a function of a_l through W_l; W_{l+1} o C_{l+1} has no type "
     "unless d_{l+2} = d_{l+1}; c may be pulled in because c >= 0",
-    corrected="hat R^{l+1}(a_l) = [hat W_l a_l + hat b_l]^+, hat W_l = W_l o C with the d_l columns c_{l+1}, "
-    "hat b_l = b_l o c_{l+1}, for c_{l+1} >= 0 constant",
+    corrected="hat R^{l+1}(a_l) = [hat W_l a_l + hat b_l]^+, hat W_l = W_l o C with the d_l columns c_{l+1}, hat b_l = "
+    "b_l o c_{l+1}, for c_{l+1} >= 0 constant",
     scope="all W, b, a, c and patterns of the shapes 2 x 3 and 3 x 2; the sign of c by Z3",
 )
 def eq14(proof: Derivation) -> None:
@@ -104,6 +105,7 @@ def eq14(proof: Derivation) -> None:
     own = sympy.MatrixSymbol("V", 3, 2).as_explicit()
     proof.ill_typed(
         "d_l = 2, d_{l+1} = 3, d_{l+2} = 4: W_{l+1} (4 x 3) o C (columns c_{l+1}, 3 entries)",
+        "(4, 3) != (3, 3)",
         lambda: upper.multiply_elementwise(sympy.Matrix.hstack(*[factor] * 3)),
         lambda: own.multiply_elementwise(sympy.Matrix.hstack(*[factor] * 2)),
     )
@@ -124,6 +126,7 @@ def eq14(proof: Derivation) -> None:
         "w = (1, 2), c = 3 against a row (3, 4), a = (1, 1)",
         dot(times((1, 2), (3, 4)), (1, 1)),
         3 * dot((1, 2), (1, 1)),
+        values=(11, 9),
     )
     proof.equal("where the relevance neuron is 3 (a1 + 2 a2)", 3 * dot((1, 2), (1, 1)), dot((3, 6), (1, 1)))
 
@@ -132,20 +135,21 @@ def eq14(proof: Derivation) -> None:
     "eq15",
     "the general propagation rule of deep networks",
     place="Section 3.5, equation 15",
-    printed="hat R^l(a_l) = sum_{j=1}^d (hat w_j o v_j/(hat w_j.v_j)) hat R^{l+1}_j(f_l(a_l)) = sum_{j=1}^d "
-    "(w_j o v_j/(w_j.v_j)) hat R^{l+1}_j(f_l(a_l)), the c_{l+1,j} canceled out; "
-    "root a~_l(j) = a_l - ((w_j.x + b_j)/(w_j.v_j)) v_j",
+    printed="hat R^l(a_l) = sum_{j=1}^d (hat w_j o v_j/(hat w_j.v_j)) hat R^{l+1}_j(f_l(a_l)) = sum_{j=1}^d (w_j o "
+    "v_j/(w_j.v_j)) hat R^{l+1}_j(f_l(a_l)), the c_{l+1,j} canceled out; root a~_l(j) = a_l - ((w_j.x + "
+    "b_j)/(w_j.v_j)) v_j",
     verdict="corrected",
     reason="the root is printed with the network's input x in place of a_l, which has no type if d_1 != d_l and is not "
     "on the hinge otherwise; c_j cancels only where c_j != 0 (else 0/0); the sums run over d_{l+1} neurons",
-    corrected="R^l = sum_{j=1}^{d_{l+1}} (w_j o v_j/(w_j.v_j)) R_j, also where c_j = 0 and R_j = 0; "
-    "a~_l(j) = a_l - ((w_j.a_l + b_j)/(w_j.v_j)) v_j, w_j.v_j != 0",
+    corrected="R^l = sum_{j=1}^{d_{l+1}} (w_j o v_j/(w_j.v_j)) R_j, also where c_j = 0 and R_j = 0; a~_l(j) = a_l - "
+    "((w_j.a_l + b_j)/(w_j.v_j)) v_j, w_j.v_j != 0",
     scope="all W, b, a, v (w.v != 0), c != 0 and patterns of the shapes 2 x 3 and 3 x 2",
 )
 def eq15(proof: Derivation) -> None:
     row = sympy.MatrixSymbol("w", 1, 2).as_explicit()
     proof.ill_typed(
         "d_1 = 3 inputs, d_l = 2: w_j.x",
+        "(1, 2) * (3, 1)",
         lambda: row * sympy.MatrixSymbol("x", 3, 1).as_explicit(),
         lambda: row * sympy.MatrixSymbol("a", 2, 1).as_explicit(),
     )
@@ -156,6 +160,8 @@ def eq15(proof: Derivation) -> None:
         "d_1 = d_l = 1, x = 2, a_l = 1: the pre-activation at the printed root, and at the root",
         *(w * root + b for root in roots),
         numbers,
+        values=(-1, 0),
+        agrees_at={w: 3, a: 2, x: 2, b: 5},
     )
     for k, d in proof.each("shape (neurons, inputs)", SHAPES):
         weights, directions, bias = rows("w", k, d), rows("v", k, d), vector("b", k)
@@ -248,6 +254,7 @@ def remark3(proof: Derivation) -> None:
         "[a - 1] with the root 2, inside its region {a > 1}: the c of a = 3, which a constant has at a = 4, and c at 4",
         put(c, (a,), (3,)),
         put(c, (a,), (4,)),
+        values=("1/3", "1/2"),
     )
     one = network(([[1]], [-1]))
     proof.found("dtdsym.place of the root", lambda root: dtdsym.place(one, (3,), (root,)).inside, 2, True, unlike=0)

@@ -31,14 +31,16 @@ def not_a_vector(proof: Derivation, what: str) -> None:
     small = crossing()
     proof.ill_typed(
         f"{what}: a gradient minus what is printed, a product of two vectors",
+        "(2, 1) + (1, 1)",
         lambda: gradient(small.relevance()[0], small.a) - sympy.Matrix([[small.printed(0)]]),
         lambda: gradient(small.relevance()[0], small.a) - small.first(0),
     )
-    for i in range(2):
+    for i, true in enumerate((2, -2)):
         proof.counterexample(
             f"read as entry {i + 1} of the gradient of R_1, for g(a) = 2 a1 + 3 a2 and a~(a) = (a2, 0)",
             small.printed(0),
             gradient(small.relevance()[0], small.a)[i],
+            values=(-1, true),
         )
 
 
@@ -81,6 +83,7 @@ def eq19(proof: Derivation) -> None:
     "factor got lost",
     corrected="sum_j [dR^{l+1}_[j](f_l(a_l))/da_l[k]]_{a~^(j)_l} (e_k - grad a~^(j)_l[k])",
     scope="all smooth relevances and root functions in three shapes; the counterexample is linear with one neuron",
+    parts=("product_rule",),
 )
 def eq20(proof: Derivation) -> None:
     not_a_vector(proof, "equation 20")
@@ -93,12 +96,14 @@ def eq20(proof: Derivation) -> None:
     place="Appendix A.1, equation 21",
     printed="d/da_l . [dR^{l+1}_[j](f_l(a_l))/da_l]_{a~^(j)_l} . {a_l - a~^(j)_l}_[k] = 0 for ReLU networks",
     verdict="corrected",
-    reason="it is not 0 for z+, gamma, or w2 roots below z+; it lacks the sum over j and the index k of the derivative",
+    reason="for f = [[x1 - x2]] near x = (5/2, 2), with the admissible roots a + (1, 1) and h^2, the second term is "
+    "not 0 but (2, -2) for k = 1 (nor is it for z+ and gamma roots, which are not admissible); it lacks the sum over j "
+    "and the index k of the derivative",
     corrected="sum_j (a_l - a~^(j))_k (Da~^(j))^T Hess(R^{l+1}_[j] o f_l)(a~^(j)) e_k, 0 if the roots of the layers "
-    "above "
-    "l are locally affine (always for l = n)",
+    "above l are locally affine (always for l = n)",
     scope="all smooth relevances and root functions in three shapes; 0 for all networks and affine roots of three "
     "shapes; instances on one network",
+    parts=("not_zero", "product_rule", "affine_above"),
 )
 def eq21(proof: Derivation) -> None:
     not_zero(proof)
@@ -115,6 +120,7 @@ def eq21(proof: Derivation) -> None:
     reason="a number for a vector, as in eq. 20, and the second term is dropped",
     corrected="roots above l locally affine: grad R^l_k = sum_j [J_l^T grad R^{l+1}_j]_k (e_k - grad a~^(j)_k)",
     scope="all networks and affine roots of two shapes, n = 2, on every pattern; the counterexample is linear",
+    parts=("chained",),
 )
 def eq22(proof: Derivation) -> None:
     not_a_vector(proof, "equation 22 with f_l the identity")
@@ -129,9 +135,9 @@ def eq22(proof: Derivation) -> None:
     verdict="corrected",
     reason="dropping the root is right for admissible roots, but this is a number for a vector, as in eq. 20",
     corrected="roots above l locally affine and a~^(j) admissible: grad R^l_k = sum_j [J_l^T grad "
-    "R^{l+1}_j(a_{l+1})]_k "
-    "(e_k - grad a~^(j)_k)",
+    "R^{l+1}_j(a_{l+1})]_k (e_k - grad a~^(j)_k)",
     scope="all networks and affine roots of two shapes, n = 2, on every pattern; the counterexample is linear",
+    parts=("chained",),
 )
 def eq23(proof: Derivation) -> None:
     not_a_vector(proof, "equation 23 with f_l the identity")
@@ -145,6 +151,7 @@ def eq23(proof: Derivation) -> None:
 
 
 def _chained(proof: Derivation, *, at_root: bool) -> None:
+    proof.part("chained")
     for sizes in proof.each("widths", [(2, 3, 2), (3, 2, 2)]):
         layers, a, h = network(*sizes), vector("a", sizes[0]), vector("h", sizes[1])
         roots = [affine_roots(1, sizes[0]), affine_roots(2, sizes[1])]

@@ -101,6 +101,7 @@ def a_number(proof: Derivation) -> None:
     relevance = recursive_step(base_case(1), single, one_root(1, 2))(a)
     proof.ill_typed(
         "n = l = 1 with two inputs: grad R^1_[1] less its printed value J_1's column 1 times e_xi",
+        "(2, 1) + (1, 1)",
         lambda: gradient(relevance[0], a) - single.jacobian.col(0).T * unit(1, 0),
         lambda: gradient(relevance[0], a) - unit(2, 0) * (single.jacobian.col(0).T * unit(1, 0)),
     )
@@ -162,6 +163,7 @@ def eq26(proof: Derivation) -> None:
     summed = sympy.Add(*(case.jacobian(2).col(j).dot(case.summed(3)) for j in range(3)))
     proof.ill_typed(
         "df_l/da_l[k] (3 entries) as a row, times the printed sum over j of numbers",
+        "(1, 3) * (1, 1)",
         lambda: case.jacobian(1).col(0).T * sympy.Matrix([[summed]]),
         lambda: case.jacobian(1).col(0).T * (case.jacobian(2).T * case.summed(3)),
     )
@@ -197,6 +199,7 @@ def eq28(proof: Derivation) -> None:
     case = Chain((2, 3, 2, 1))
     proof.ill_typed(
         "widths 2, 3, 2, 1: df_2/da_2 (as d_2 x d_3) times a vector of d_4 entries",
+        "(3, 2) * (1, 1)",
         lambda: case.jacobian(2).T * case.summed(4),
         lambda: case.jacobian(2).T * case.jacobian(3).T * case.summed(4),
     )
@@ -227,9 +230,8 @@ def eq29(proof: Derivation) -> None:
     place=f"{PLACE} 30",
     printed="dR^l_[k]/da_l = grad f_{l[xi]}(a_l)",
     verdict="corrected",
-    reason="each R^l_[k] has only entry k of that gradient: f = x1 + x2 gives (1, 0) for R_1, not (1, 1); and f_l "
-    "stands "
-    "for f_n o ... o f_l",
+    reason="each R^l_[k] has only entry k of that gradient: for f = x1 + x2 and R_1 gives (1, 1) for (1, 0); and f_l "
+    "stands for f_n o ... o f_l",
     corrected="grad R^l_[k] = (dF_l/da_l[k]) e_k and sum_k grad R^l_[k] = grad F_l(a_l), F_l = (f_n o ... o f_l)_xi",
     scope=SCOPE,
 )
@@ -237,7 +239,9 @@ def eq30(proof: Derivation) -> None:
     a = vector("a", 2)
     plain = Layer(sympy.Matrix([[1, 1]]), (sympy.Integer(0),), (sympy.Integer(1),))
     relevance = recursive_step(base_case(1), plain, one_root(1, 2))(a)
-    proof.counterexample("f = a1 + a2: grad f, and grad R_1", sympy.Matrix([1, 1]), gradient(relevance[0], a))
+    proof.counterexample(
+        "f = a1 + a2: grad f, and grad R_1", sympy.Matrix([1, 1]), gradient(relevance[0], a), values=((1, 1), (1, 0))
+    )
     for sizes in proof.each("widths", DEPTH_3):
         case = Chain(sizes)
         whole = gradient(composed(case.layers, case.a)[0], case.a)

@@ -32,8 +32,7 @@ from machinery.definition3 import (
     printed="R(x) = R(x~(x)) + dR(x)/dx |_{x = x~(x)} o (x - x~) = R(x~(x)) + grad f_{l[xi]}(x) o (x - x~(x))",
     verdict="corrected",
     reason="dR/dx is a Jacobian, so its product with x - x~ is a matrix product; the gradient enters through eq. 8, "
-    "where "
-    "there is no R(x~)",
+    "where there is no R(x~)",
     corrected="R(x) = grad f_xi(x) o (x - x~), one root x~ for all neurons of layer 1. For a constant x~, the matrix "
     "product (dR/dx)(x - x~) is all of R(x), and R is 0 at x~",
     scope="all weights, biases, patterns and constant roots, four shapes, n = 1, 2, 3; the counterexample is one "
@@ -45,6 +44,7 @@ def eq31(proof: Derivation) -> None:
     step = column(a) - column(vector("c1_", 2))
     proof.ill_typed(
         "two inputs: the Jacobian dR/dx multiplied entry by entry with x - x~",
+        "(2, 2) != (2, 1)",
         lambda: slopes(relevance, a).multiply_elementwise(step),
         lambda: slopes(relevance, a) * step,
     )
@@ -60,7 +60,9 @@ def eq31(proof: Derivation) -> None:
     half, quarter = Fraction(1, 2), Fraction(1, 4)
     proof.found("R(1/2), by dtdsym", explained, (half, quarter), quarter, unlike=(half, Fraction(1, 8)))
     proof.found("R(1), by dtdsym", explained, (Fraction(1), half), half, unlike=(Fraction(1), quarter))
-    proof.counterexample("as printed, and R(1)", sympy.Rational(1, 4) + sympy.Rational(1, 2), sympy.Rational(1, 2))
+    proof.counterexample(
+        "as printed, and R(1)", sympy.Rational(1, 4) + sympy.Rational(1, 2), sympy.Rational(1, 2), values=("3/4", "1/2")
+    )
     for sizes in proof.each("widths", [(2, 1), (2, 3, 1), (3, 2, 2), (2, 2, 2, 1)]):
         layers, x = network(*sizes), vector("x", sizes[0])
         roots = [one_root(1, sizes[0]), *(constant_roots(l, d) for l, d in enumerate(sizes[1:-1], start=2))]

@@ -24,16 +24,14 @@ SHIFTED = sequential(([[1, 0], [0, 1]], [1, 0]), ([[1, 1]], [0]))
     "exact_roots",
     "whether there is an admissible exact root",
     place="not in the paper; Section 3.4 prefers roots with f(x~) = 0, within the linear region by Section 3.1",
-    printed="With a final ReLU and f(x) > 0 no zero of f lies in N_f(x): an exact root is at most on its boundary, "
-    "and if "
-    "grad f(x) = 0 there is none. The minimum of f over the closure of N_f(x) is attained; if it is positive there is "
-    "no "
-    "admissible exact root, and multipliers for each cell of the complete list of cells prove it",
+    printed="With a final ReLU and f(x) > 0 no zero of f lies in N_f(x): an exact root is at most on its boundary, and "
+    "if grad f(x) = 0 there is none. The minimum of f over the closure of N_f(x) is attained; if it is positive there "
+    "is no admissible exact root, and multipliers for each cell of the complete list of cells prove it",
     verdict="true",
     reason="a zero inside would be a minimum of an affine function; beyond that it is a linear program for each cell",
     scope="the first for all affine pieces of 1 to 3 inputs, by Z3; duality for all cells with 3 walls in 2 dimensions "
-    "and "
-    "with 2 in 3; exact networks of each kind",
+    "and with 2 in 3; exact networks of each kind",
+    parts=("not_inside", "duality", "certified", "of_neurons"),
 )
 def exact_roots(proof: Derivation) -> None:
     _not_inside(proof)
@@ -44,9 +42,10 @@ def exact_roots(proof: Derivation) -> None:
 
 
 def _not_inside(proof: Derivation) -> None:
+    proof.part("not_inside")
     proof.say(
-        "With a final ReLU f >= 0. Let f(p) = 0 at a p of N_f(x), which is open; near p, f(p + h) = g.h, with g = "
-        "grad f(x)."
+        "With a final ReLU f >= 0. Let f(p) = 0 at a p of N_f(x), which is open; near p, f(p + h) = g.h, with g = grad "
+        "f(x)."
     )
     for size in proof.each("number of inputs", (1, 2, 3)):
         g, e = z3.RealVector("g", size), z3.Real("e")
@@ -98,6 +97,7 @@ def _where(asked: tuple[Network, tuple]) -> str:
 
 def _duality(proof: Derivation) -> None:
     """Why multipliers are a proof, in the form that certificates hold."""
+    proof.part("duality")
     proof.say(
         "On the closure of a cell {p : w_i.p + c_i >= 0 for its walls i}, f = g.p + d. Let g = sum_i y_i w_i with y_i "
         ">= 0."
@@ -132,6 +132,7 @@ _WITHOUT = {
 
 def _certified(proof: Derivation, name: str) -> None:
     """The multipliers that dtdsym gives, cell by cell."""
+    proof.part("certified")
     f, x, least = _WITHOUT[name]
     found = exact_root(f, x)
     if not isinstance(found, NoAdmissibleRoot):
@@ -168,6 +169,7 @@ def _cells_around(asked: tuple[Network, tuple[int, int]]) -> int:
 
 
 def _of_neurons(proof: Derivation) -> None:
+    proof.part("of_neurons")
     proof.say(
         "For a neuron's z = w.a + b in place of f, the same linear programs decide; the domain a >= 0 adds walls."
     )

@@ -7,19 +7,19 @@ from fractions import Fraction
 from itertools import combinations, product
 
 import sympy
-import z3
 from sympy import Function, Matrix
 
 from dtdsym import affine_root, recursion
 from dtdsym.network.network import sequential
 from machinery import Derivation, main, statement
-from machinery.forged_cases import cases, reach
+from machinery.forged_cases import Case, cases, reach
+from machinery.forged_roots import SUM, at_the_top, existence, nearness
 from machinery.forging import affine, taylor_step, unit
 from machinery.regions import OnCell, column, gradient, network, only
 
 SHAPES = ((2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1))
-SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
-COUNT = 40
+COUNT, BLIND = 40, 12
+"""How many random networks, and how many with an input that reaches no neuron."""
 ONES = (Fraction(1), Fraction(1))
 
 
@@ -28,33 +28,33 @@ ONES = (Fraction(1), Fraction(1))
     "which explanations can be forged",
     place="Section 1, claim C3, and Section 4.3",
     printed="DTD is underconstrained: if the root points depend on the layers' input, then it can be used to create "
-    "any "
-    "arbitrary explanation (C3); any explanation could be justified (4.3)",
+    "any arbitrary explanation (C3); any explanation could be justified (4.3)",
     verdict="corrected",
     reason="r_i = 0 wherever input i reaches no active neuron, and r = 0 if a layer passes on nothing; all others are "
     "reached",
     corrected="Let n >= 2, x off hinges, f_xi(x) > 0 if the last layer has a ReLU, J_l = D_l W_l, I = {i : column i of "
     "J_1 != 0}. If J_l != 0 for l = 2..n, admissible roots reach exactly {r : supp r in I}, otherwise {0}",
     scope="the limits for any relevance function above (an unknown one), layers of widths 2, 3 and 3, 2; the "
-    "construction for all "
-    "real "
-    "weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern with J_l != 0; 40 random "
-    "exact "
-    "networks of 2 to 4 layers",
+    "construction for all real weights of widths (2, 3, 2, 1), (3, 2, 2, 1), (2, 3, 1), (3, 2, 1) in every pattern "
+    "with J_l != 0; 52 random exact networks of 2 to 4 layers, 41 with r != 0, 24 with limits, 13 with both",
+    parts=("limits", "construction", "existence", "top", "nearness", "networks", "random"),
 )
 def forgery(proof: Derivation) -> None:
     _limits(proof)
     _construction(proof)
-    _nearness(proof)
+    existence(proof)
+    at_the_top(proof)
+    nearness(proof)
     _on_networks(proof)
 
 
 def _limits(proof: Derivation) -> None:
     """What is not reached."""
+    proof.part("limits")
     proof.say(
-        "Limits. By Definition 1 a root is admissible if grad(R^{l+1}_j o f_l) is the same there as at a_l. Let "
-        "column 1 "
-        "of J_l be 0: here neuron 1 is inactive, and the others have weight 0 at input 1. R^{l+1}_j: unknown functions."
+        "Limits. By Definition 1 a root is admissible if grad(R^{l+1}_j o f_l) is the same there as at a_l. Let column "
+        "1 of J_l be 0: here neuron 1 is inactive, and the others have weight 0 at input 1. R^{l+1}_j: unknown "
+        "functions."
     )
     for widths in proof.each("widths of f_l", ((2, 3), (3, 2))):
         f, a, y = network(widths), column("a", widths[0]), column("y", widths[1])
@@ -73,8 +73,7 @@ def _limits(proof: Derivation) -> None:
         proof.equal("and with J_l = 0 all of R^l is 0, near a_l too", found, sympy.zeros(widths[0], 1))
     proof.say(
         "So if J_l = 0 for an l >= 2, R^l = 0 near a_l; the gradient of R^l_j o f_{l-1} is 0 at a_{l-1}, hence at "
-        "every "
-        "admissible root, R^{l-1} = 0 near a_{l-1}, and so on down to R^1(x) = 0."
+        "every admissible root, R^{l-1} = 0 near a_{l-1}, and so on down to R^1(x) = 0."
     )
     x, y, roots = column("x", 2), column("y", 2), [column("r1_", 2), column("r2_", 2)]
     reached = taylor_step(Matrix([Function("R1")(*y), Function("R2")(*y)]), y, Matrix([x[0], x[0]]), x, roots)
@@ -82,6 +81,7 @@ def _limits(proof: Derivation) -> None:
         "f = [[x1] + [x1]], x = (1, 1), an arbitrary explanation (5, 7): its entry 2, and that of every one there is",
         sympy.Integer(7),
         reached[1],
+        values=(7, 0),
     )
     twins = sequential(([[1, 0], [1, 0]], [0, 0]), ([[1, 1]], [0]))
     proof.found(
@@ -91,12 +91,12 @@ def _limits(proof: Derivation) -> None:
 
 def _construction(proof: Derivation) -> None:
     """For all weights: R(x) = r."""
+    proof.part("construction")
     proof.say(
         "Construction. For l >= 2: q an active neuron of layer l (of layer n the logit) and k with W_l[q, k] != 0. "
         "L_2(a) = M.a + M0, with u = J_1^T M nonzero on supp r; for l >= 3 L_l(a) = T_l a_q + c_l, q of layer l - 1. "
-        "G_l = T_{l+1} W_l[q, k], at the top W_n[xi, k]. Roots: a - L_l(a)/G_l e_k; x~ = x - r/u (0 where r is). "
-        "Masks are "
-        "symbols but that of q, which is 1; neurons may be renamed, so q is the first, and k the first or the last."
+        "G_l = T_{l+1} W_l[q, k], at the top W_n[xi, k]. Roots: a - L_l(a)/G_l e_k; x~ = x - r/u (0 where r is). Masks "
+        "are symbols but that of q, which is 1; neurons may be renamed, so q is the first, and k the first or the last."
     )
     for widths, k in proof.each("network of widths, and k", product(SHAPES, (0, -1))):
         f = network(widths)
@@ -135,44 +135,9 @@ def _forged(proof: Derivation, f: OnCell, widths: tuple[int, ...], k: int, suppo
     proof.equal("R^1(x) = r, for all x of the cell", found, target)
 
 
-def _nearness(proof: Derivation) -> None:
-    """The same patterns at all points that are met."""
-    proof.say(
-        "Admissible: box U_l has radius rho_l around a_l, and on its double no pre-activation changes its sign; f_l "
-        "maps "
-        "it into U_{l+1}. With T_{l+1} so large that |L_l/G_l| <= rho_l, a root of a point of U_l lies in the double:"
-    )
-    a, p, step, rho, form, steep, bound = z3.Reals("a p step rho L G bound")
-    proof.valid(
-        "each coordinate of the root is within 2 rho of a_l",
-        z3.And(p - step - a <= 2 * rho, p - step - a >= -2 * rho),
-        given=[p - a <= rho, p - a >= -rho, step <= rho, step >= -rho],
-    )
-    proof.valid(
-        "if |L| <= bound on U_l, it is enough that G = T W_l[q, k] >= bound/rho (signs of T and W_l[q, k] alike)",
-        z3.And(form / steep <= rho, form / steep >= -rho),
-        given=[form <= bound, form >= -bound, steep > 0, steep * rho >= bound],
-    )
-    proof.say(
-        "So every derivative of the recursion is taken where the masks are those of x: the roots lie in N_f by def1, "
-        "in a "
-        "convex set on which all is affine (Theorem 1), and the gradients of R^{l+1}_j o f_l are those at a_l, for "
-        "every j (so Proposition 1 as printed admits them too). L_l < "
-        "0 on "
-        "U_l, so no root equals its input. r = 0: M = 0 and L_2 a negative constant, whose derivatives are 0:"
-    )
-    for widths in proof.each("widths of f_1", ((2, 3), (3, 2))):
-        x, s, y, f = column("x", widths[0]), column("s", widths[0]), column("y", widths[1]), network(widths)
-        constant = sympy.Symbol("c") * unit(widths[1], 0)
-        proof.equal(
-            "R^2 = c e_k gives R^1 = 0, with any root x - s",
-            taylor_step(constant, y, f.through(x)[1][1], x, [x - s] * widths[1]),
-            sympy.zeros(widths[0], 1),
-        )
-
-
 def _on_networks(proof: Derivation) -> None:
     """What dtdsym constructs, and the recursion as it decides it."""
+    proof.part("networks")
     x, a, o = column("x", 2), column("a", 2), column("o", 1)
     top = Matrix([11 * a[0] - 18 * a[1] + 20, a[1]])
     above = taylor_step(o, o, Matrix([a[0] + a[1]]), a, [top])
@@ -216,7 +181,19 @@ def _on_networks(proof: Derivation) -> None:
         None,
         unlike=(1, 0),
     )
-    random = cases(COUNT)
+    _on_random_networks(proof)
+
+
+def _on_random_networks(proof: Derivation) -> None:
+    proof.part("random")
+    random = cases(COUNT) | cases(BLIND, blind=True)
+    proof.found(
+        "how many random networks, with r != 0, with limits, and with both",
+        lambda known: _counts(known.values()),
+        random,
+        (52, 41, 24, 13),
+        unlike=cases(COUNT),
+    )
     for name in proof.each("random network, input and relevance", random):
         case = random[name]
         proof.found(
@@ -236,6 +213,12 @@ def _on_networks(proof: Derivation) -> None:
             None,
             unlike=case.target,
         )
+
+
+def _counts(known: Iterable[Case]) -> tuple[int, int, int, int]:
+    """All; those whose target is not 0; those with limits; both."""
+    pairs = [(any(case.target), case.beyond is not None) for case in known]
+    return len(pairs), sum(one for one, _ in pairs), sum(two for _, two in pairs), sum(map(all, pairs))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from dtdsym import forge
 from machinery import Derivation, main, statement
 from machinery.forged_cases import Case, cases, reach
 
-COUNT = 40
+COUNT, BLIND = 60, 12
+"""How many random networks, and how many with an input that reaches no neuron."""
 
 
 @statement(
@@ -21,7 +22,8 @@ COUNT = 40
     "hidden roots >= 0",
     verdict="true",
     reason="with L_l < 0 and G_l > 0 a root moves upwards, and some weight of the logit is positive",
-    scope="all real numbers, by Z3, for logits of 1 to 3 inputs; the random exact networks, those with biases <= 0",
+    scope="all real numbers, by Z3, for logits of 1 to 3 inputs; 21 random exact networks with biases <= 0 and r != 0, "
+    "3 of them with an input that reaches no neuron",
 )
 def forgery_nonnegative(proof: Derivation) -> None:
     a, form, slope, bias = z3.Reals("a L G b")
@@ -46,10 +48,18 @@ def forgery_nonnegative(proof: Derivation) -> None:
         )
     proof.satisfiable(
         "with a positive bias there need be none: G a + b > 0 with G < 0",
-        [slope < 0, a > 0, bias > 0, slope * a + bias > 0],
+        [slope < 0, a > 0, slope * a + bias > 0],
         [slope, a, bias],
     )
-    random = {name: case for name, case in cases(COUNT).items() if case.non_positive and any(case.target)}
+    drawn = cases(COUNT) | cases(BLIND, blind=True)
+    random = {name: case for name, case in drawn.items() if case.non_positive and any(case.target)}
+    proof.found(
+        "how many random networks have biases <= 0 and r != 0, and how many of these an input that reaches no neuron",
+        lambda known: (len(known), sum(case.beyond is not None for case in known.values())),
+        random,
+        (21, 3),
+        unlike=drawn,
+    )
     for name in proof.each("random network with biases <= 0", random):
         case = random[name]
         proof.found(

@@ -1,4 +1,4 @@
-"""Proposition 1 and its proof in Appendix A.2: regions of relevance functions against those of the network."""
+"""Proposition 1: regions of relevance functions against those of the network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from machinery.definition3 import (
     Layer,
     Vector,
     affine_roots,
+    base_case,
     column,
     constant_roots,
     gradient,
     network,
-    put,
+    recursive_step,
     slopes,
-    smooth,
     vector,
 )
 
@@ -29,6 +29,8 @@ SUM = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [0]))
 """f = [[x1] + [x2]]."""
 SHIFTED = sequential(([[1]], [0]), ([[1]], [1]))
 """f = [[x] + 1]."""
+BLIND = sequential(([[1, 0]], [0]))
+"""f = [x1], of two inputs."""
 HALF = Fraction(1, 2)
 SHAPES = [(2, 3), (3, 2), (1, 3)]
 
@@ -40,10 +42,10 @@ def relu(z: z3.ArithRef) -> z3.ArithRef:
 
 def one_neuron(proof: Derivation) -> None:
     """f = [[x1] + [x2]]: one neuron's relevance does not see the other neuron's hinge."""
+    proof.part("one_neuron")
     proof.say(
-        "f(x) = [[x1]+ + [x2]+]+, x = (1, 1), constant root a~_2 = (1/4, 1/8). Where a_2 = f_1(x) != 0, f_2 = a1 + "
-        "a2 and "
-        "the root is admissible and != a_2 near x and near x' = (1/2, -1). So R^2_1(a) = a1 - 1/4, R^2_1(f_1(x)) = "
+        "f(x) = [[x1]+ + [x2]+]+, x = (1, 1), constant root a~_2 = (1/4, 1/8). Where a_2 = f_1(x) != 0, f_2 = a1 + a2 "
+        "and the root is admissible and != a_2 near x and near x' = (1/2, -1). So R^2_1(a) = a1 - 1/4, R^2_1(f_1(x)) = "
         "[x1]+ - 1/4."
     )
     x1, t = z3.Reals("x1 t")
@@ -59,7 +61,7 @@ def one_neuron(proof: Derivation) -> None:
         for (a, b) in [sympy.symbols("x1 x2")]
         for m1, m2 in ((1, 1), (1, 0))
     ]
-    proof.counterexample("grad f at x' if x' were in N_f(x), and grad f(x')", here, there)
+    proof.counterexample("grad f at x' if x' were in N_f(x), and grad f(x')", here, there, values=((1, 1), (1, 0)))
 
     def place(point: tuple) -> str:
         return dtdsym.place(SUM, (1, 1), point).name
@@ -72,44 +74,87 @@ def one_neuron(proof: Derivation) -> None:
     proof.found("x' as the root of neuron 1, by dtdsym", admissible, (HALF, -1), "admissible", unlike=(-HALF, 1))
 
 
+def literal(proof: Derivation) -> None:
+    """f = [x1]: the region of R^1 itself, as printed."""
+    proof.part("literal")
+    proof.say(
+        "Printed, the region is that of R^l. One neuron is enough: f(x1, x2) = [x1]+, x = (1, 1), root a~(x) = (x1, x2 "
+        "+ 1), which has x's x1 and so lies in N_f(x). With a mask m for the neuron, 1 or 0:"
+    )
+    (m,), x = vector("m", 1), vector("x", 2)
+    layer = Layer(sympy.Matrix([[1, 0]]), (sympy.Integer(0),), (m,))
+    value = recursive_step(base_case(1), layer, lambda j, a: (a[0], a[1] + 1))(x)
+    proof.equal("R^1 = (0, 0), whatever x and m are", value, (sympy.Integer(0),) * 2)
+    proof.say(
+        "So N of R^1_1, and of R^1_2, is the whole plane, and holds x' = (-1, 1). But f has another gradient there:"
+    )
+    proof.counterexample("grad f at x' if x' were in N_f(x), and grad f(x')", *_slopes_of_x1(), values=((1, 0), (0, 0)))
+
+    def place(point: tuple) -> str:
+        return dtdsym.place(BLIND, (1, 1), point).name
+
+    def relevances(root: tuple) -> set:
+        step = affine_root([[1, 0], [0, 1]], root)
+        return {tuple(recursion(BLIND, at, [step], check=False)) for at in ((1, 1), (-1, 1), (-2, 3))}
+
+    proof.found("the place of x' relative to N_f(x), by dtdsym", place, (-1, 1), "outside", unlike=(2, 1))
+    proof.found("R^1 at (1, 1), (-1, 1) and (-2, 3), by dtdsym", relevances, (0, 1), {(0, 0)}, unlike=(1, 1))
+
+
+def _slopes_of_x1() -> tuple[list, list]:
+    """grad [x1] at (1, 1) and at (-1, 1)."""
+    (m,), x = vector("m", 1), vector("x", 2)
+    slope = gradient(m * x[0], x)
+    return tuple([entry.subs(m, mask) for entry in slope] for mask in (1, 0))
+
+
 def all_neurons(proof: Derivation) -> None:
     """f = [[x] + 1]: even the points admissible for every neuron leave N_f."""
+    proof.part("all_neurons")
     proof.say(
         "Asking all j at once does not help. f(x) = [[x]+ + 1]+, x = 1, one hidden neuron, a~_2(a) = a - 1/8: "
-        "admissible "
-        "for every a >= 0, since f_2(a) = a + 1 near both. R^2(a) = 1 (a - a~_2(a)) = 1/8 is constant, so its "
-        "region, and "
-        "that of R^2 o f_1 and of R^1 = 0, is the whole line; f has slope 1 at x = 1 and slope 0 at x' = -1."
+        "admissible for every a >= 0, since f_2(a) = a + 1 near both. R^2(a) = 1 (a - a~_2(a)) = 1/8 is constant, so "
+        "its region, and that of R^2 o f_1 and of R^1 = 0, is the whole line; f has slope 1 at x = 1 and slope 0 at x' "
+        "= -1."
     )
     a = z3.Real("a")
-    proof.valid("a + 1 > 0 and (a - 1/8) + 1 > 0 for a >= 0", z3.And(a + 1 > 0, a - z3.Q(1, 8) + 1 > 0), given=[a >= 0])
+    proof.valid(
+        "a + 1 >= 1 and (a - 1/8) + 1 >= 7/8 for a >= 0: both active",
+        z3.And(a + 1 >= 1, a - z3.Q(1, 8) + 1 >= z3.Q(7, 8)),
+        given=[a >= 0],
+    )
     (x,) = vector("x", 1)
-    proof.equal("R^2(a) = a - (a - 1/8)", x - (x - sympy.Rational(1, 8)), sympy.Rational(1, 8))
-    proof.counterexample("f'(-1) if -1 were in N_f(1), and f'(-1)", sympy.diff(x + 1, x), sympy.diff(0 * x + 1, x))
+    top = Layer(sympy.ones(1), (sympy.Integer(1),), (sympy.Integer(1),))
+    relevance_2 = recursive_step(base_case(1), top, lambda j, a: (a[0] - sympy.Rational(1, 8),))
+    proof.equal("R^2(a), by Definition 3", relevance_2((x,))[0], sympy.Rational(1, 8))
+    proof.counterexample(
+        "f'(-1) if -1 were in N_f(1), and f'(-1)", sympy.diff(x + 1, x), sympy.diff(0 * x + 1, x), values=(1, 0)
+    )
 
     def place(point: int) -> str:
         return dtdsym.place(SHIFTED, (1,), (point,)).name
 
-    def relevance(at: int) -> Fraction:
-        layer_2 = affine_root([[1]], [Fraction(-1, 8)])
+    def relevance(at: int, step: Fraction) -> Fraction:
+        layer_2 = affine_root([[1]], [-step])
         return recursion(SHIFTED, (at,), [constant_root([3]), layer_2], check=False).layers[1][0]
 
     proof.found("the place of -1, by dtdsym", place, -1, "outside", unlike=2)
     proof.found(
         "R^2(f_1(x)) at x = 1, x = -1 and x = -3, by dtdsym",
-        lambda points: set(map(relevance, points)),
-        (1, -1, -3),
+        lambda step: {relevance(at, step) for at in (1, -1, -3)},
+        Fraction(1, 8),
         {Fraction(1, 8)},
-        unlike=(),
+        unlike=Fraction(1, 4),
     )
 
 
 def corrected(proof: Derivation) -> None:
     """Sums: what holds when the residuals stay."""
+    proof.part("corrected")
     proof.say(
         "Corrected. Let S_l = sum_i R^l_i, F_l = f_xi as a function of a_l, and let the residual rho_l(a) = sum_j "
-        "R^{l+1}_j(f_l(a~^(j)(a))) be locally constant at every point that is met, for all layers above. Then "
-        "grad S_{l+1} = grad F_{l+1} implies grad S_l = grad F_l, and sum_j grad(R^{l+1}_j o f_l) = grad F_l."
+        "R^{l+1}_j(f_l(a~^(j)(a))) be locally constant at every point that is met, for all layers above. Then grad "
+        "S_{l+1} = grad F_{l+1} implies grad S_l = grad F_l, and sum_j grad(R^{l+1}_j o f_l) = grad F_l."
     )
     for wide, size in proof.each("d_l and d_{l+1}", SHAPES):
         layer, a, h = network(wide, size)[0], vector("a", wide), vector("h", size)
@@ -151,13 +196,14 @@ def corrected(proof: Derivation) -> None:
             (slope.T * root)[0] + sympy.Symbol("c"),
             sympy.Integer(0),
         )
-    proof.say("S_{n+1} = a_xi = F_{n+1}, so the induction starts.")
     proof.say(
-        "So where all j-gradients are those at a_l, their sum is one vector, grad F_l: a path of such points is a "
-        "path in "
-        "{grad F_l = grad F_l(a_l)}, and the component of such points that holds a_l lies in N_{F_l}(a_l). In the "
-        "first "
-        "example the points admissible for both neurons are those with x1 > 0 and x2 > 0, and that is N_f(x)."
+        "S_{n+1} = a_xi = F_{n+1}. So by induction S_l = S_{l+1} o f_l - rho_l = F_l + a constant, near every a that "
+        "is met, on f_l's hinges too: f_l is continuous, so f_l(a') is near f_l(a) where a' is near a. Let all "
+        "R^{l+1}_j o f_l be differentiable at a, with the gradients they have at a_l. Their sum S_{l+1} o f_l is F_l + "
+        "a constant there, so F_l is differentiable at a (no chain rule is needed, which would fail on a hinge), with "
+        "the sum of these gradients, grad F_l(a_l). A path of such points is a path in {grad F_l = grad F_l(a_l)}: the "
+        "component of such points that holds a_l lies in N_{F_l}(a_l). In the first example the points admissible for "
+        "both neurons are those with x1 > 0 and x2 > 0, and that is N_f(x)."
     )
     x1, x2 = z3.Reals("x1 x2")
     proof.valid("there f = x1 + x2", relu(relu(x1) + relu(x2)) == x1 + x2, given=[x1 >= 0, x2 >= 0])
@@ -165,10 +211,10 @@ def corrected(proof: Derivation) -> None:
 
 def shrunk(proof: Derivation) -> None:
     """The set of admissible roots may be one point."""
+    proof.part("shrunk")
     proof.say(
-        "The set can also shrink to the input alone, which Definition 3 forbids as a root. z+ in layer 2, f_2(a) = "
-        "[a1 + "
-        "a2 - b]+, a >= 0, hinge root a - ((a1 + a2 - b)/(a1 + a2)) a: R^2_1(a) = a1 (a1 + a2 - b)/(a1 + a2)."
+        "The set can also shrink to the input alone, which Definition 3 forbids as a root. z+ in layer 2, f_2(a) = [a1 "
+        "+ a2 - b]+, a >= 0, hinge root a - ((a1 + a2 - b)/(a1 + a2)) a: R^2_1(a) = a1 (a1 + a2 - b)/(a1 + a2)."
     )
     a1, a2, b = sympy.symbols("a1 a2 b")
     t = (a1 + a2 - b) / (a1 + a2)
@@ -188,77 +234,29 @@ def shrunk(proof: Derivation) -> None:
     place="Section 4.1, Proposition 1",
     printed="N_{R^l}(a_l) subseteq N_{f_{n_xi} o ... o f_1}(a_l)",
     verdict="corrected",
-    reason="false for one neuron, f = [[x1]+[x2]] with the root (1/4, 1/8), and for all neurons at once, f = [[x]+1] "
-    "with "
-    "the root a - 1/8; the composition must end with f_l",
-    corrected="if the residuals sum_j R^{m+1}_j(f_m(a~^(j))) are locally constant at f_{m-1} o ... o f_l(a) for "
-    "every a met and m > l "
-    "(constant "
-    "or exact roots above), the component of {all grad(R^{l+1}_j o f_l) as at a_l} that holds a_l lies in "
-    "N_{F_l}(a_l), "
-    "F_l = (f_n o ... o f_l)_xi",
-    scope="counterexamples with 3 and 2 neurons; the corrected statement for all n by induction, its step for all "
+    reason="false for f = [x1] with the root (x1, x2 + 1), where R^1 = 0 everywhere; for one neuron, f = [[x1]+[x2]] "
+    "with the root (1/4, 1/8), and for all neurons at once, f = [[x]+1] with the root a - 1/8; the composition must "
+    "end with f_l",
+    corrected="if the residuals sum_j R^{m+1}_j(f_m(a~^(j))) are locally constant at f_{m-1} o ... o f_l(a) for every "
+    "a met and m > l (constant or exact roots above), the component of {all grad(R^{l+1}_j o f_l) as at a_l} that "
+    "holds a_l lies in N_{F_l}(a_l), F_l = (f_n o ... o f_l)_xi",
+    scope="counterexamples with 1 to 3 neurons; the corrected statement for all n by induction, its step for all "
     "weights, biases, patterns, affine relevances and roots of three shapes",
+    parts=("one_neuron", "literal", "all_neurons", "corrected", "shrunk"),
 )
 def prop1(proof: Derivation) -> None:
     layers = network(3, 2, 1)
     proof.ill_typed(
         "N of f_n o ... o f_1 at a_l, l = 2: f_1's weights (2 x 3) at a point of layer 2 (2)",
+        "(2, 3) * (2, 1)",
         lambda: layers[0].weight * column(vector("a", 2)),
         lambda: layers[1].weight * column(vector("a", 2)),
     )
     one_neuron(proof)
+    literal(proof)
     all_neurons(proof)
     corrected(proof)
     shrunk(proof)
-
-
-@statement(
-    "appendix_a2",
-    "the induction of Proposition 1's proof",
-    place="Appendix A.2",
-    printed="R^n(a~_n) = f_{l[xi]}(a~_n); N_{R_{l+1}} subseteq N_{f_{l+1}} implies N_{R^l} subseteq N_{f_l}",
-    verdict="refuted",
-    reason="the base case equates a vector with a number, and R^n(a) = grad f o (a - a~) has another region than f; "
-    "the "
-    "step forgets the hinges of f_l and that R^{l+1}_j sees one neuron",
-    scope="each failure by its smallest exact example",
-)
-def appendix_a2(proof: Derivation) -> None:
-    proof.say("Base case. R^n is a vector of d_n entries, f_n[xi] a number:")
-    last, a = network(2, 1)[0], vector("a", 2)
-    roots = constant_roots(1, 2)
-    relevance = last.jacobian.T.multiply_elementwise(column(a) - column(roots(0, a)))
-    proof.ill_typed(
-        "R^n(a) = f_n(a) with two inputs and one output",
-        lambda: relevance - column(last(a)),
-        lambda: relevance - last.jacobian.T.multiply_elementwise(column(a)),
-    )
-    proof.say("Its region is another too: n = 1, f(x) = [x1 + x2]+ on x1 + x2 > 0, root a~(x) = (x2, x1 - 1).")
-    sides = [vector("x", 2)[0] - vector("x", 2)[1], vector("x", 2)[1] - vector("x", 2)[0] + 1]
-    x = vector("x", 2)
-    plain = Layer(sympy.Matrix([[1, 1]]), (sympy.Integer(0),), (sympy.Integer(1),))
-    proof.counterexample(
-        "grad f, and grad R^1_1 where R^1 = x - a~(x)", gradient(plain(x)[0], x), gradient(sides[0], x)
-    )
-    proof.say(
-        "Step. The induction hypothesis is about points of layer l + 1. f = [[x1]+ + [x2]+]+: the region of F_2 at "
-        "a_2 = "
-        "(1, 1) is a1 + a2 > 0. Its preimage under f_1 holds x' = (1/2, -1), where f_1 has passed a hinge of its own:"
-    )
-    x1, x2 = z3.Reals("x1 x2")
-    found = proof.satisfiable(
-        "a point with f_1(x') in N_{F_2}(a_2), and x2 < 0, so that grad f(x') != grad f(1, 1)",
-        [relu(x1) + relu(x2) > 0, x2 < 0, x1 > 0],
-        [x1, x2],
-    )
-    gradients = {}
-    for name, point in (("x", (1, 1)), ("x'", found)):
-        gradients[name] = [sympy.Integer(int(entry > 0)) for entry in point]
-    proof.counterexample("grad f at x' if the step held, and grad f(x')", gradients["x"], gradients["x'"])
-    proof.say("And R^{l+1}_j o f_l may be blind to that hinge: see prop1, where x' is an admissible root of neuron 1.")
-    value = put((smooth("R", vector("h", 1)),), vector("h", 1), (x[0],))[0]
-    proof.equal("any R^2_1 that depends on a1 alone has no derivative by x2", sympy.diff(value, x[1]), sympy.Integer(0))
 
 
 if __name__ == "__main__":

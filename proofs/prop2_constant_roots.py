@@ -37,6 +37,7 @@ HALF, QUARTER = sympy.Rational(1, 2), sympy.Rational(1, 4)
 
 def induction(proof: Derivation) -> None:
     """H(l + 1) implies H(l), and H(n + 1) holds."""
+    proof.part("induction")
     proof.say(
         "F_l is f_xi as a function of a_l. Claim H(l): near a_l every R^l_j is affine with grad R^l_j = (dF_l/da_l[j]) "
         "e_j. F_l is affine there too, since a_l lies off the hinges."
@@ -51,8 +52,7 @@ def induction(proof: Derivation) -> None:
         )
     proof.say(
         "H(l + 1) => H(l). Let p = grad F_{l+1}, so that R^{l+1}_j(a) = p_j a_j + q_j near a_{l+1} = f_l(a_l), with "
-        "any "
-        "q_j; f_l = m o (W a + b) near a_l; the roots a~^(j) = c^(j) constant near a_l. An admissible root has the "
+        "any q_j; f_l = m o (W a + b) near a_l; the roots a~^(j) = c^(j) constant near a_l. An admissible root has the "
         "gradient of R^{l+1}_j o f_l that a_l has, whatever its pattern: that is all of it that equation 8 uses."
     )
     for wide, size in proof.each("d_l and d_{l+1}", STEPS):
@@ -73,17 +73,17 @@ def induction(proof: Derivation) -> None:
         )
     proof.say(
         "So H(l) holds for l = n + 1, ..., 2 if the roots of the layers 2 to n are locally constant. The roots of "
-        "layer "
-        "1 are not differentiated: R = sum_j grad(R^2_j o f_1) o (x - x~^(j)) = sum_j p_j (J_1^T e_j) o (x - x~^(j))."
+        "layer 1 are not differentiated: R = sum_j grad(R^2_j o f_1) o (x - x~^(j)) = sum_j p_j (J_1^T e_j) o (x - "
+        "x~^(j))."
     )
 
 
 def unfolded(proof: Derivation) -> None:
     """The formula against Definition 3 of whole networks; the first roots may depend on x."""
+    proof.part("unfolded")
     proof.say(
         "The same without induction: Definition 3 differentiated and put together, on every pattern (masks are "
-        "symbols),"
-        " constant roots for each neuron above, roots A^(j) x + c^(j) in the first layer."
+        "symbols), constant roots for each neuron above, roots A^(j) x + c^(j) in the first layer."
     )
     for sizes in proof.each("widths", NETWORKS):
         layers, x = network(*sizes), vector("x", sizes[0])
@@ -111,6 +111,7 @@ def unfolded(proof: Derivation) -> None:
 
 def no_summand(proof: Derivation) -> None:
     """R(x~) is too much: f = [x]+, roots locally constant."""
+    proof.part("no_summand")
     proof.say(
         "f(x) = [x]+, x = 1. The root 1/2 for x > 3/4 and 1/4 for 3/8 < x <= 3/4 is locally constant at 1 and at 1/2, "
         "admissible, and never the input: R(x) = 1 - 1/2, R(x~) = R(1/2) = 1/2 - 1/4."
@@ -125,6 +126,7 @@ def no_summand(proof: Derivation) -> None:
         "R(x~) + grad f(x~) (x - x~), and R(x)",
         relevance(HALF, QUARTER) + 1 * (1 - HALF),
         relevance(sympy.Integer(1), HALF),
+        values=("3/4", "1/2"),
     )
     known = sequential(([[1]], [0]))
 
@@ -153,6 +155,7 @@ def no_summand(proof: Derivation) -> None:
     "x~^(j) = x~ for all j, R = grad f_xi(x) o (x - x~)",
     scope="for all n by induction, whose step is checked in four shapes for all weights, biases, patterns and "
     "admissible roots off the hinges; unfolded completely for five shapes, n = 1, 2, 3",
+    parts=("no_summand", "induction", "unfolded", "by_dtdsym"),
 )
 def prop2(proof: Derivation) -> None:
     no_summand(proof)
@@ -166,8 +169,8 @@ def prop2(proof: Derivation) -> None:
     ]
     roots = [lambda j, a: ((HALF,), (QUARTER,))[j], lambda j, a: (HALF, HALF)]
     (relevance,) = definition3(layers, roots)[0]((sympy.Integer(1),))
-    for root in proof.each("root in place of x~", (HALF, QUARTER)):
-        proof.counterexample("grad f(x) (1 - x~), and R(1)", 3 * (1 - root), relevance)
+    for root, value in proof.each("root in place of x~, and what it gives", ((HALF, "3/2"), (QUARTER, "9/4"))):
+        proof.counterexample("grad f(x) (1 - x~), and R(1)", 3 * (1 - root), relevance, values=(value, 2))
     induction(proof)
     unfolded(proof)
     proof.say(
@@ -186,6 +189,7 @@ def prop2(proof: Derivation) -> None:
 
 
 def _by_dtdsym(proof: Derivation) -> None:
+    proof.part("by_dtdsym")
     weight, top = [[1, -1], [2, 1], [-1, -3]], [[1, 2, 1]]
     first, other = sequential((weight, [0, 1, 1]), (top, [-1])), sequential((weight, [0, 1, 1]), ([[1, 3, 1]], [-1]))
 
@@ -208,13 +212,13 @@ def _by_dtdsym(proof: Derivation) -> None:
     place="Section 4.2, equation 16",
     printed=PRINTED,
     verdict="corrected",
-    reason="no term R(x~): f = [x]+, x = 1, locally constant roots 1/2 and 1/4 give 3/4 for R = 1/2; and the sum is "
-    "f(x) - f(x~) only for x~ in the closure of N_f(x)",
-    corrected="R(x) = grad f_xi(x) o (x - x~), the gradient at x, one root x~ for all neurons of layer 1; sum_i R_i "
-    "= f_xi(x) - f_xi(x~) "
-    "if x~ also lies in the closure of N_f(x)",
+    reason="no term R(x~): f = [x]+, x = 1, locally constant roots 1/2 and 1/4 give 3/4 for 1/2; and the sum is f(x) - "
+    "f(x~) only for x~ in the closure of N_f(x)",
+    corrected="R(x) = grad f_xi(x) o (x - x~), the gradient at x, one root x~ for all neurons of layer 1; sum_i R_i = "
+    "f_xi(x) - f_xi(x~) if x~ also lies in the closure of N_f(x)",
     scope="counterexamples are networks of at most 3 neurons; the sum for all weights, biases and patterns, three "
     "shapes",
+    parts=("no_summand",),
 )
 def eq16(proof: Derivation) -> None:
     no_summand(proof)
@@ -230,8 +234,7 @@ def eq16(proof: Derivation) -> None:
         )
     proof.say(
         "Elsewhere in the closure of N_f(x) f has the same affine form, by Definition 1. Outside it the sum is "
-        "another: "
-        "f(x) = [[x + 10]+ + [x]+]+ at x = 1, x~ = -5, where [x]+ is inactive."
+        "another: f(x) = [[x + 10]+ + [x]+]+ at x = 1, x~ = -5, where [x]+ is inactive."
     )
     (x,) = vector("x", 1)
     both = Layer(sympy.Matrix([[1], [1]]), (sympy.Integer(10), sympy.Integer(0)), (sympy.Integer(1),) * 2)
@@ -243,17 +246,18 @@ def eq16(proof: Derivation) -> None:
         definition3([both, top], roots)[0]((x,))[0],
         value - (-5 + 10 + 0),
         {x: 1},
+        values=(12, 7),
     )
     proof.counterexample(
         "the gradient, too, belongs at x: grad f(x~) (x - x~) with slope 1 at x~ = -5, and R",
         sympy.diff(x + 10 + 0, x) * (x + 5),
         definition3([both, top], roots)[0]((x,))[0],
         {x: 1},
+        values=(6, 12),
     )
     proof.say(
         "That root is admissible for the recursion, because a~_2 = (1, 1/8 + [10 - a_1]+) makes R^2_2 o f_1 affine "
-        "from "
-        "x = 1 to x = -5: it is constant near a_2 = (11, 1), and below x = 0 it moves as [x]+ stops to."
+        "from x = 1 to x = -5: it is constant near a_2 = (11, 1), and below x = 0 it moves as [x]+ stops to."
     )
     a1 = x + 10
     right, left = x - sympy.Rational(1, 8), 0 - (sympy.Rational(1, 8) + (10 - a1))

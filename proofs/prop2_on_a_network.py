@@ -116,10 +116,10 @@ NETWORKS = (
     verdict="corrected",
     reason="without R(x~), which is not 0 where roots jump between x and x~, it holds on every cell of each network",
     corrected="R(x) = grad f_xi(x) o (x - x~) on every cell, for all roots of all layers that are admissible and "
-    "locally "
-    "constant, one in the first layer; with others for each neuron the formula of prop2",
+    "locally constant, one in the first layer; with others for each neuron the formula of prop2",
     scope="three networks with their own weights (2, 2 and 3 inputs, 6, 7 and 5 ReLU neurons): all x of a box off the "
     "hinges, all such roots (symbols)",
+    parts=("exactly_these", "by_dtdsym"),
 )
 def prop2_on_a_network(proof: Derivation) -> None:
     for given in proof.each("network", NETWORKS):
@@ -144,6 +144,7 @@ def _plainness(cell: OpenCell) -> tuple[int, int]:
 
 def _exactly_these(proof: Derivation, given: Given, patterns: list[tuple[int, ...]]) -> None:
     """Z3: each pattern occurs in the box, and no other one."""
+    proof.part("exactly_these")
     x = list(z3.Reals(" ".join(f"x{k}" for k in range(1, given.inputs + 1))))
     signs = given.preactivations(x)
     box = [bound for v in x for bound in (v > -given.side, v < given.side)]
@@ -159,7 +160,7 @@ def _exactly_these(proof: Derivation, given: Given, patterns: list[tuple[int, ..
     )
     for pattern in proof.each("pattern", patterns):
         match = matches[patterns.index(pattern)]
-        proof.satisfiable("Z3 finds a point of the box with these signs", [*box, match], x)
+        proof.satisfiable("Z3 finds a point of the box with these signs", [*box, match], x, sharp=False)
     proof.valid(
         f"Z3: every point of the box off the hinges has one of these {len(patterns)} patterns",
         z3.Or(matches),
@@ -204,6 +205,7 @@ def _by_neuron(layers: list[Layer], x: Vector) -> sympy.Matrix:
 def _by_dtdsym(proof: Derivation, given: Given, cell: OpenCell) -> None:
     """dtdsym.recursion at one point of a cell; the root of layer l is what layer l is given at another of its "
     "points."""
+    proof.part("by_dtdsym")
     here, vertex = cell.point, cell.vertices[0]
 
     def between(share: Fraction) -> tuple[Fraction, ...]:
@@ -224,6 +226,7 @@ def _by_dtdsym(proof: Derivation, given: Given, cell: OpenCell) -> None:
         "R(x~) = grad f o (x~ - it): the printed R(x~) + grad f o (x - x~), and R(x)",
         [_exact(g * (r - o) + g * (a - r)) for g, a, r, o in zip(slope, x, root, other, strict=True)],
         [_exact(g * (a - r)) for g, a, r in zip(slope, x, root, strict=True)],
+        values=(relevance(half / 2), relevance(half)),
     )
     answer = tuple(g * (a - r) for g, a, r in zip(cell.gradients[0], here, between(half), strict=True))
     text = "R at a point of the first of these cells by dtdsym.recursion, its roots checked to be admissible"

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import sympy
 
-from dtdsym import constant_root, recursion
+from dtdsym import affine_root, constant_root, recursion
 from dtdsym.network.network import Network, sequential
 from machinery import Derivation, main, statement
 from machinery.definition3 import (
@@ -28,6 +28,7 @@ from machinery.product_rule import (
     STACKS,
     ZERO,
     Expanded,
+    admissible_instance,
     affine_above,
     crossing,
     not_zero,
@@ -44,8 +45,40 @@ def identity_of(width: int) -> Layer:
     return Layer(sympy.eye(width), (ZERO,) * width, (ONE,) * width)
 
 
+def dropped(proof: Derivation) -> None:
+    """The printed equation with the second term left out, where all roots are admissible."""
+    proof.part("dropped")
+    case, low = admissible_instance(), (ONE * 5 / 2, 2 * ONE)
+    proof.say(
+        "All roots admissible: f_1(x) = [x]+, f_2(a) = [a1 - a2]+, f_3(h) = [h]+, x = (5/2, 2); roots h^2, a + (1, 1) "
+        "and, of the neurons of layer 1, (2, 5/4) and (2, 3/2): R^2 = (2h - 1, 1 - 2h) is affine. (One root for both "
+        "would not show it: the second terms of k = 1 and k = 2 cancel, see alg1.)"
+    )
+    layers = [identity_of(2), numbers([[1, -1]], [0]), numbers([[1]], [0])]
+    points = ((2 * ONE, ONE * 5 / 4), (2 * ONE, ONE * 3 / 2))
+    roots = [lambda j, a: points[j], case.roots, lambda j, h: (h[0] ** 2,)]
+    printed = sympy.zeros(2, 1)
+    for j, point in enumerate(points):
+        value = case.printed(j).subs(dict(zip(case.a, point, strict=True)))
+        printed += value * (column(low) - column(point))
+    true = column(definition3(layers, roots)[0](low))
+    proof.counterexample("as printed, and R^1", printed, true, values=((0, 0), (0, "-1/2")))
+    known, other = (
+        sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, low]], [0]), ([[1]], [0])) for low in (-1, Fraction(-1, 2))
+    )
+
+    def asked(chosen: Network) -> tuple[Fraction, ...]:
+        below = [constant_root([2, Fraction(5, 4)]), constant_root([2, Fraction(3, 2)])]
+        shifted = affine_root([[1, 0], [0, 1]], [1, 1])
+        above = lambda h: (h[0] * h[0],)  # noqa: E731
+        return tuple(recursion(chosen, (Fraction(5, 2), 2), [below, shifted, above], check=False))
+
+    proof.found("R^1 by dtdsym", asked, known, (Fraction(0), Fraction(-1, 2)), unlike=other)
+
+
 def w2_alone(proof: Derivation) -> None:
     """w2 in all layers: affine roots."""
+    proof.part("w2_alone")
     proof.say("w2 in every layer, hinge and relevance roots, is no such instance: these roots are affine on a pattern.")
     for sizes in proof.each("widths", [(2, 2, 1), (3, 2, 1)]):
         layers, a = network(*sizes), vector("a", sizes[0])
@@ -58,6 +91,7 @@ def w2_alone(proof: Derivation) -> None:
 
 def below(proof: Derivation) -> None:
     """R^{l-1} of R^l: the chain rule through f_{l-1}, which the printed equation leaves out."""
+    proof.part("below")
     proof.say(
         "R^{l-1} by equation 8: the gradient of R^l_j o f_{l-1} is J_{f_{l-1}}^T grad R^l_j, taken at f_{l-1}(a~^(j))."
     )
@@ -81,13 +115,21 @@ def below(proof: Derivation) -> None:
 
 def chain_factor(proof: Derivation) -> None:
     """The printed equation 17 against Definition 3."""
+    proof.part("chain_factor")
     w, p, c, d, x = sympy.symbols("w p c d x")
     layers = [Layer(sympy.Matrix([[w]]), (ZERO,), (ONE,)), Layer(sympy.ones(1), (ZERO,), (ONE,))]
     roots = [lambda j, a: (c,), lambda j, a: (p * a[0] + d,)]
     true = definition3(layers, roots)[0]((x,))[0]
     proof.say("The Jacobian of f_{l-1} is missing: f_1(x) = [w x]+, f_2(a) = [a]+, x, w > 0, root p a + d of layer 2.")
     proof.equal("Definition 3", true, w * (1 - p) * (x - c))
-    proof.counterexample("as printed, (1 - p) (x - c), and R^1", (1 - p) * (x - c), true, {w: 2, p: 0, c: 0, x: 1})
+    proof.counterexample(
+        "as printed, (1 - p) (x - c), and R^1",
+        (1 - p) * (x - c),
+        true,
+        {w: 2, p: 0, c: 0, x: 1},
+        values=(1, 2),
+        agrees_at={w: 1, p: 3, c: 1, x: 5},
+    )
     small, low = crossing(), (ONE, ONE)
     proof.say("And the wrong index is contracted: f_1(x) = [x]+, f_2(a) = [2 a1 + 3 a2]+, a~_2 = (a2, 0), x = (1, 1).")
     layers = [identity_of(2), numbers([[2, 3]], [0])]
@@ -95,7 +137,12 @@ def chain_factor(proof: Derivation) -> None:
     printed = sympy.zeros(2, 1)
     for j in range(2):
         printed += small.printed(j) * column(low)
-    proof.counterexample("as printed, with a~_1 = 0, and R^1", printed, column(definition3(layers, roots)[0](low)))
+    proof.counterexample(
+        "as printed, with a~_1 = 0, and R^1",
+        printed,
+        column(definition3(layers, roots)[0](low)),
+        values=((2, 2), (2, 1)),
+    )
     known, other = (sequential(([[1, 0], [0, 1]], [0, 0]), ([[2, top]], [0])) for top in (3, 4))
 
     def asked(chosen: Network) -> tuple[Fraction, ...]:
@@ -109,26 +156,24 @@ def chain_factor(proof: Derivation) -> None:
     "prop3",
     "R^{l-1} by the next layer's Jacobian and its roots' Jacobians",
     place="Section 4.3, Proposition 3",
-    printed="R^{l-1} = sum_j sum_m [(df_l/da_l[j] - da~^(m)_l[j]/da_l . df_l/da_l) . dR^{l+1}_[m]/df_l] "
-    "o (a_{l-1} - a~^(j)_{l-1})",
+    printed="R^{l-1} = sum_j sum_m [(df_l/da_l[j] - da~^(m)_l[j]/da_l . df_l/da_l) . dR^{l+1}_[m]/df_l] o (a_{l-1} - "
+    "a~^(j)_{l-1})",
     verdict="corrected",
-    reason="it contracts the wrong index, misses the Jacobian of f_{l-1}, and drops a term that is not 0 for z+ or "
-    "gamma "
-    "roots above",
-    corrected="R^{l-1} = sum_j [J_{f_{l-1}}^T grad R^l_j] o (a_{l-1} - a~^(j)_{l-1}), grad R^l_k = sum_m { g^m_k "
-    "(e_k - "
-    "grad a~^(m)_k) + (a - a~^(m))_k (Da~^(m))^T Hess(R^{l+1}_m o f_l)(a~^(m)) e_k }; the second term is 0 if the "
-    "roots "
-    "of the layers above l are locally affine",
-    scope="all smooth relevances and root functions in three shapes; all networks and affine roots of three shapes, "
-    "n = "
-    "2, 3, every l and pattern; z+, gamma and w2 roots on one network",
+    reason="it contracts the wrong index, misses the Jacobian of f_{l-1}, and drops a term: f = [[[x1 - x2]]] (the "
+    "first layer the identity), x = (5/2, 2), all roots admissible, gives (0, 0) for (0, -1/2)",
+    corrected="R^{l-1} = sum_j [J_{f_{l-1}}^T grad R^l_j] o (a_{l-1} - a~^(j)_{l-1}), grad R^l_k = sum_m { g^m_k (e_k "
+    "- grad a~^(m)_k) + (a - a~^(m))_k (Da~^(m))^T Hess(R^{l+1}_m o f_l)(a~^(m)) e_k }; the second term is 0 if the "
+    "roots of the layers above l are locally affine",
+    scope="all smooth relevances and root functions in three shapes; all networks and affine roots of three shapes, n "
+    "= 2, 3, every l and pattern; z+, gamma and w2 roots on one network",
+    parts=("chain_factor", "product_rule", "below", "affine_above", "dropped", "not_zero", "w2_alone"),
 )
 def prop3(proof: Derivation) -> None:
     chain_factor(proof)
     product_rule(proof)
     below(proof)
     affine_above(proof)
+    dropped(proof)
     not_zero(proof)
     w2_alone(proof)
 
@@ -137,13 +182,14 @@ def prop3(proof: Derivation) -> None:
     "eq17",
     "R^{l-1} by the next layer's Jacobian, where the second term vanishes",
     place="Section 4.3, equation 17",
-    printed="R^{l-1} = sum_j sum_m [(df_l/da_l[j] - da~^(m)_l[j]/da_l . df_l/da_l) . dR^{l+1}_[m]/df_l] "
-    "o (a_{l-1} - a~^(j)_{l-1})",
+    printed="R^{l-1} = sum_j sum_m [(df_l/da_l[j] - da~^(m)_l[j]/da_l . df_l/da_l) . dR^{l+1}_[m]/df_l] o (a_{l-1} - "
+    "a~^(j)_{l-1})",
     verdict="corrected",
-    reason="f_1 = 2x, f_2 = a, constant root above, x = 1, x~ = 0: printed 1, true 2; the index is wrong as well",
+    reason="f_1 = 2x, f_2 = a, constant root above, x = 1, x~ = 0: gives 1 for 2; the index is wrong as well",
     corrected="roots above l locally affine: R^{l-1} = sum_j sum_m g^m_j [J_{f_{l-1}}^T (e_j - grad a~^(m)_j)] o "
     "(a_{l-1} - a~^(j)_{l-1}), g^m = grad(R^{l+1}_m o f_l)",
     scope="all weights, biases, patterns and affine roots that depend on the neuron, three shapes, n = 2, 3",
+    parts=("chain_factor",),
 )
 def eq17(proof: Derivation) -> None:
     chain_factor(proof)

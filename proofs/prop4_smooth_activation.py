@@ -91,19 +91,16 @@ def leading(depth: int) -> sympy.Expr:
     "derivatives as high as the network is deep",
     place="Section 4.4, Proposition 4",
     printed="an analytic activation function: each recursive application yields a higher-order derivative, so an "
-    "n-layered "
-    "network n-ordered derivatives",
+    "n-layered network n-ordered derivatives",
     verdict="corrected",
     reason="not if the activation is affine (analytic as well), a polynomial of low degree, or if the roots are "
-    "locally "
-    "constant; s(z) = z^2 has no third derivative",
+    "locally constant; s(z) = z^2 has no third derivative",
     corrected="in a scalar chain of smooth layers R^1 holds the derivative of f_n of order n (of f_l: order l) and "
-    "none "
-    "higher; its coefficient is w_n^n prod_{l<n} (f_l'(r_l) r_{l+1}')^l prod_l (a_l - r_l), with r_l the root at the "
-    "point that the recursion reaches, 0 where a root above layer 1 is locally constant",
+    "none higher; its coefficient is w_n^n prod_{l<n} (f_l'(r_l) r_{l+1}')^l prod_l (a_l - r_l), with r_l the root at "
+    "the point that the recursion reaches, 0 where a root above layer 1 is locally constant",
     scope="any smooth activations, weights, biases and root functions, n = 1, ..., 4; all n by an induction step for "
-    "any "
-    "smooth functions; instances: softplus, z^2, affine",
+    "any smooth functions; instances: softplus, z^2, affine",
+    parts=("softplus",),
 )
 def prop4(proof: Derivation) -> None:
     proof.say(
@@ -117,7 +114,7 @@ def prop4(proof: Derivation) -> None:
                 lambda name, relevance=relevance: max(orders(relevance, name), default=0),
                 f"s{l}",
                 l,
-                unlike="s0",
+                unlike=f"s{l + 1}" if l < depth else f"s{l - 1}" if l > 1 else "r1_1_1",
             )
         proof.equal(
             f"coefficient of the derivative of order {depth} of s_{depth} in R^1",
@@ -126,9 +123,8 @@ def prop4(proof: Derivation) -> None:
         )
     proof.say(
         "All n: let R^{l+1}(a) = C(a) s(Z(a)) + D(a) with s the highest derivative so far and D of lower ones. One "
-        "more "
-        "application gives s' with the coefficient C(f(r)) Z'(f(r)) f'(r) (a - r): not 0 unless Z' is, that is, unless "
-        "the root inside Z is locally constant; and no derivative of s higher than s'."
+        "more application gives s' with the coefficient C(f(r)) Z'(f(r)) f'(r) (a - r): not 0 unless Z' is, that is, "
+        "unless the root inside Z is locally constant; and no derivative of s higher than s'."
     )
     (a,) = vector("a", 1)
     layer = Unit(1, lambda z: smooth("f", (z,)))
@@ -156,7 +152,9 @@ def prop4(proof: Derivation) -> None:
             product *= slope.xreplace({X: sympy.Symbol(f"c{l}_1_1")})
         proof.equal(f"R^1 = prod_l f_l'(c_l) (x - c_1), c_l the constant roots (n = {depth})", relevance, product)
     constant = chain(unknown_chain(2), [constant_roots(1, 1), constant_roots(2, 1)])
-    proof.counterexample("n = 2: the order that is promised, and the highest in R^1", 2, max(orders(constant, "s2")))
+    proof.counterexample(
+        "n = 2: the order that is promised, and the highest in R^1", 2, max(orders(constant, "s2")), values=(2, 1)
+    )
     proof.say(
         "Activations that have no n-th derivative but 0: s(z) = z for n = 2, s(z) = z^2 for n = 3; both are analytic."
     )
@@ -167,6 +165,7 @@ def prop4(proof: Derivation) -> None:
             f"not 0",
             power + 1,
             highest,
+            values=(power + 1, power),
         )
     softplus(proof)
 
@@ -189,6 +188,7 @@ class Sigmoid(sympy.Function):
 
 def softplus(proof: Derivation) -> None:
     """The instance that the paper names."""
+    proof.part("softplus")
     proof.say("Softplus s(z) = log(1 + exp z). With E = exp z, d/dz = E d/dE; sigma is the sigmoid E/(1 + E).")
     e = sympy.Symbol("E", positive=True)
     sigma = e / (1 + e)
@@ -202,8 +202,7 @@ def softplus(proof: Derivation) -> None:
     slope = sympy.diff(layers[0]((X,))[0], X).xreplace({X: p1 * X})
     proof.equal(
         "n = 2, roots p_l a: R^1 = {w2^2 p2 s''(z) (1 - p2) h + w2 s'(z) (1 - p2)} f_1'(p1 x) (1 - p1) x, h = f_1(p1 "
-        "x), "
-        "z = w2 p2 h + b2",
+        "x), z = w2 p2 h + b2",
         relevance,
         (w2**2 * p2 * first * (1 - first) * (1 - p2) * h + w2 * first * (1 - p2)) * slope * (1 - p1) * X,
     )
@@ -229,6 +228,7 @@ def eq18(proof: Derivation) -> None:
     divergence = sympy.Add(*(sympy.diff(slope[i], a[i]) for i in range(wide)))
     proof.ill_typed(
         "two inputs: the gradient of R_1 less the printed term, a divergence times a number",
+        "(2, 1) + (1, 1)",
         lambda: gradient(slope[0] * (a[0] - root[0]), a) - sympy.Matrix([[divergence * (a[0] - root[0])]]),
         lambda: gradient(slope[0] * (a[0] - root[0]), a) - gradient(slope[0], a) * (a[0] - root[0]),
     )

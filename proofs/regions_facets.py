@@ -47,9 +47,8 @@ def terms(inner: OnCell, outer: OnCell, above: OnCell, layer: int) -> Matrix:
     "the jump of the gradient across a facet",
     place="not in the paper; with it linear regions are searched cell by cell",
     printed="grad f(C') - grad f(C) = sum_k (d'_k - d_k) down_C'(k) grad_C z_k over all neurons k, with their masks d "
-    "on "
-    "C and d' on C' (0 where z_k is identically 0), and the derivative down_C'(k) of f with respect to k's output on "
-    "C'",
+    "on C and d' on C' (0 where z_k is identically 0), and the derivative down_C'(k) of f with respect to k's output "
+    "on C'",
     verdict="true",
     reason="a telescoping sum over the layers; each part is a multiple of the facet's normal",
     scope=SCOPE + "; exact networks for every facet of their arrangement",
@@ -72,8 +71,8 @@ def regions_jump(proof: Derivation) -> None:
         difference = gradient(outer.value(x), x) - gradient(inner.value(x), x)
         proof.equal("so, added up, from C to C'", difference.T, jump(inner, outer, outer))
     proof.say(
-        "A neuron with other signs on C and C' is zero on their common facet, by continuity, and affine on C: "
-        "there grad z_k = c_k n with n the facet's normal (c_k = 0 where z_k is identically 0 on C)."
+        "A neuron with other signs on C and C' is zero on their common facet, by continuity, and affine on C: there "
+        "grad z_k = c_k n with n the facet's normal (c_k = 0 where z_k is identically 0 on C)."
     )
     for size in proof.each("number of inputs", (2, 3)):
         n, down, c, flip = (column(name, count) for name, count in (("n", size), ("p", 3), ("c", 3), ("s", 3)))
@@ -136,6 +135,7 @@ def _on(asked: Network, pattern: tuple[int, ...]) -> OnCell:
     verdict="true",
     reason="then only that neuron's mask changes; neurons that wake, cancel or feed each other break every shortcut",
     scope=SCOPE + "; what breaks shortcuts are exact examples",
+    parts=("shortcuts",),
 )
 def regions_facets(proof: Derivation) -> None:
     proof.say(
@@ -166,10 +166,8 @@ def regions_facets(proof: Derivation) -> None:
     _shortcuts(proof)
     proof.say(
         "The search crosses all other facets by an exact infinitesimal step. It is complete, because a region is open "
-        "and "
-        "connected, and taking away the finitely many intersections of codimension 2 does not disconnect it (not "
-        "decided "
-        "here, but compared with the list of all cells of the plane):"
+        "and connected, and taking away the finitely many intersections of codimension 2 does not disconnect it (not "
+        "decided here, but compared with the list of all cells of the plane):"
     )
     found = arrangement(GENERIC)
     for numbers in proof.each("region (as cells of the arrangement)", sorted(found.regions, key=len, reverse=True)):
@@ -195,6 +193,7 @@ def _downstream(inner: OnCell, x: Matrix, layer: int, k: int, output: sympy.Symb
 
 
 def _shortcuts(proof: Derivation) -> None:
+    proof.part("shortcuts")
     proof.say("No shortcut: x = 1 and x~ = -1, with one hinge in between, at 0.")
     straight = sequential(([[1], [-1]], [0, 0]), ([[1, -1]], [2]))
 
@@ -212,8 +211,7 @@ def _shortcuts(proof: Derivation) -> None:
     proof.found("[[x]]: of two only the first is seen from x < 0", name, TWICE, "outside", unlike=straight)
     proof.found(
         "[[x] + 1] - [[x]] + 5: from x < 0 one neuron vanishes, with downstream derivative 1, but one that is "
-        "identically "
-        "zero there wakes, and the gradient does not change",
+        "identically zero there wakes, and the gradient does not change",
         name,
         WAKING,
         "same_region_segment",

@@ -23,7 +23,7 @@ def sawtooth(depth: int) -> Network:
 
 
 def one_layer(width: int) -> Network:
-    """A sawtooth too: one hidden layer of so many neurons, which bends at 1/(width + 1), 2/(width + 1), ... rounded."""
+    """A sawtooth too: one hidden layer of so many neurons, which bends at 1/64, 3/64, 5/64, ..., all in [0, 1]."""
     slopes = [2 * (-1) ** k for k in range(width)]
     return sequential(([[1]] * width, [-(2 * k + 1) / 64 for k in range(width)]), ([slopes], [0]), final_relu=False)
 
@@ -43,6 +43,7 @@ def regions(network: Network) -> int:
     reason="n layers of two neurons that fold the interval [0, 1] have 2^n regions on it, each of length 2^-n",
     scope="one family of networks, for all n by an induction step that is checked for symbolic pieces; counted exactly "
     f"for n = {', '.join(map(str, DEPTHS))}",
+    parts=("folding",),
 )
 def remark1(proof: Derivation) -> None:
     proof.say("Let T(y) = 2 [y] - 4 [y - 1/2], which is 2y on [0, 1/2] and 2 - 2y on [1/2, 1]; f_n = T o ... o T.")
@@ -76,6 +77,7 @@ def remark1(proof: Derivation) -> None:
 
 def _folding(proof: Derivation, tent: dict) -> None:
     """The step: f_{n+1} = T o f_n."""
+    proof.part("folding")
     a, b, s = symbols("a b s")
     proof.say(
         "Claim: [0, 1] has 2^n pieces [a, b] of equal lengths on which f_n is affine, from 0 to 1 or from 1 to 0, in "
@@ -98,8 +100,7 @@ def _folding(proof: Derivation, tent: dict) -> None:
     )
     proof.say(
         "So f_{n+1} goes from 0 to 1 and from 1 to 0 on either half, in turn: at a, b it is 0, and before b it falls "
-        "and "
-        "after b it rises, with the same two slopes, as all pieces have one length. So there are 2^(n+1) pieces."
+        "and after b it rises, with the same two slopes, as all pieces have one length. So there are 2^(n+1) pieces."
     )
 
 

@@ -29,12 +29,10 @@ def explained(network_and_root: tuple[Network, tuple]) -> tuple[Fraction, ...]:
     printed="only vague arguments motivate the recursive application; a set of axioms with a uniqueness result, as for "
     "Shapley values, does not exist for the Deep Taylor Decomposition",
     verdict="true",
-    reason="informal. Decidable part: Definition 3 with admissible roots has none of efficiency, symmetry, "
-    "additivity and "
-    "implementation invariance, only a weak dummy property, and is not unique",
+    reason="informal. Decidable part: Definition 3 with admissible roots has none of efficiency, symmetry, additivity "
+    "and implementation invariance, only a weak dummy property, and is not unique",
     scope="each failure by exact numbers that Z3 finds or dtdsym confirms; the dummy property for all weights, "
-    "patterns "
-    "and affine roots of two shapes. That nobody has found axioms is no mathematical statement",
+    "patterns and affine roots of two shapes. That nobody has found axioms is no mathematical statement",
 )
 def remark2(proof: Derivation) -> None:
     proof.say(
@@ -43,12 +41,11 @@ def remark2(proof: Derivation) -> None:
     )
     w1, w2, x1, x2, r1, r2 = z3.Reals("w1 w2 x1 x2 r1 r2")
     unknowns = [w1, w2, x1, x2, r1, r2]
-    active = [w1 * x1 + w2 * x2 > 0, w1 * r1 + w2 * r2 > 0, z3.Or(r1 != x1, r2 != x2)]
     first, second = w1 * (x1 - r1), w2 * (x2 - r2)
-    proof.satisfiable(
-        "efficiency, R1 + R2 = f(x), fails for admissible roots that are not exact",
-        [*active, first + second != w1 * x1 + w2 * x2],
-        unknowns,
+    proof.valid(
+        "efficiency, R1 + R2 = f(x), fails for every root inside the half-space",
+        first + second < w1 * x1 + w2 * x2,
+        given=[w1 * r1 + w2 * r2 > 0],
     )
     proof.satisfiable(
         "symmetry fails: equal weights, equal inputs, R1 != R2, even with an exact root (on the hinge)",
@@ -57,7 +54,6 @@ def remark2(proof: Derivation) -> None:
             w2 == 1,
             x1 == 1,
             x2 == 1,
-            first + second == w1 * x1 + w2 * x2,
             w1 * r1 + w2 * r2 == 0,
             first != second,
         ],
@@ -80,10 +76,8 @@ def remark2(proof: Derivation) -> None:
         )
     proof.say(
         "It fails for an input that the function does not depend on, if neurons pass it on and cancel: f = [[x1] + "
-        "[x2] - "
-        "[x2] + 1], roots of layer 1 (1/2, 1/2), (1/2, 1/2) and (1/2, 1/4); the same function as [[x1] + 1]: so "
-        "Definition "
-        "3 depends on the network, not on the function alone."
+        "[x2] - [x2] + 1], roots of layer 1 (1/2, 1/2), (1/2, 1/2) and (1/2, 1/4); the same function as [[x1] + 1]: so "
+        "Definition 3 depends on the network, not on the function alone."
     )
     cancel = sequential(([[1, 0], [0, 1], [0, 1]], [0, 0, 0]), ([[1, 1, -1]], [1]))
     half, quarter = Fraction(1, 2), Fraction(1, 4)

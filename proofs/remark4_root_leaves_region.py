@@ -25,26 +25,22 @@ DIRECTIONS = ("w2", "x", "zplus")
 )
 def remark4(proof: Derivation) -> None:
     proof.say(
-        "f = [w1.x + b1] + [w2.x + b2], both neurons active at x: gradient w1 + w2. The root r of the first neuron is "
-        "on its hinge; let it be beyond the second's. There the gradients are w1 and 0, not w1 + w2: r is outside, and "
-        "not even in the region's closure, around whose points there are some with gradient w1 + w2."
+        "f = [w1.x + b1] + [w2.x + b2], both neurons active at x: gradient w1 + w2, not 0. The root r of the first "
+        "neuron is on its hinge; let it be beyond the second's. There the gradients are w1 and 0, not w1 + w2: r is "
+        "outside, and not even in the region's closure, around whose points there are some with gradient w1 + w2."
     )
     for name in proof.each("direction", DIRECTIONS):
         w, b, x, t = unknown_rows("w", 2, 2), reals("b", 2), reals("x", 2), z3.Real("t")
         v = {"w2": w[0], "x": x, "zplus": [z3.If(wi >= 0, xi, 0) for wi, xi in zip(w[0], x, strict=True)]}[name]
         z = preactivations(w, b, x)
         root = minus(x, scaled(t, v))
-        gradient = [u + o for u, o in zip(*w, strict=True)]
         numbers = proof.satisfiable(
             f"Z3 finds weights, biases and x > 0 with such a root r = x - t v, t (w1.v) = w1.x + b1, for {name}",
             [
                 *(zj > 0 for zj in z),
                 *(xi > 0 for xi in x),
-                dot(w[0], v) != 0,
                 t * dot(w[0], v) == z[0],
                 dot(w[1], root) + b[1] < 0,
-                z3.Or(*(u != 0 for u in w[1])),
-                z3.Or(*(u != 0 for u in gradient)),
             ],
             [*w[0], *w[1], *b, *x, t],
         )

@@ -16,10 +16,10 @@ from machinery.neuron import dot, minus, network, patterns, reals, relu, scaled,
     place="Section 5.2",
     printed="LRP_{alpha1 beta0} (equivalent to the DTD z+-rule)",
     verdict="corrected",
-    reason="not for negative inputs (w = x = (1, -1): shares (1/2, 1/2) and (1, 0)), nor with the bias in the "
-    "denominator, as tools have it (w = x = b = 1: shares 1/2 and 1)",
-    corrected="they are equal for x >= 0 without a bias in the denominator; LRP-alpha-beta conserves R_j for "
-    "alpha - beta = 1, and its implied root has pre-activation w.x + b - R_j, as the z+ rule's has",
+    reason="not for negative inputs (w = x = (1, -1) gives (1/2, 1/2) for (1, 0)), nor with the bias in the "
+    "denominator, as tools have it (w = x = b = 1 gives 1/2 for 1)",
+    corrected="they are equal for x >= 0 without a bias in the denominator; LRP-alpha-beta conserves R_j for alpha - "
+    "beta = 1, and its implied root has pre-activation w.x + b - R_j, as the z+ rule's has",
     scope="every sign pattern of w o x with 2 and 3 inputs, all w, x, b, R, alpha (denominators != 0); order by Z3",
 )
 def rule_alpha_beta(proof: Derivation) -> None:
@@ -27,11 +27,17 @@ def rule_alpha_beta(proof: Derivation) -> None:
     products = times(w, x)
     half = [sympy.Rational(max(p, 0), sum(max(q, 0) for q in products)) for p in products]
     v = [xi if wi >= 0 else 0 for wi, xi in zip(w, x, strict=True)]
-    proof.counterexample("w = x = (1, -1): shares of alpha1beta0, and of z+", half, scaled(1, times(w, v)))
+    proof.counterexample(
+        "w = x = (1, -1): shares of alpha1beta0, and of z+",
+        half,
+        scaled(1, times(w, v)),
+        values=(("1/2", "1/2"), (1, 0)),
+    )
     proof.counterexample(
         "w = x = b = 1: the share of alpha1beta0 with the bias in the denominator, and of z+",
         sympy.Rational(1 * 1, 1 * 1 + 1),
         sympy.Rational(1 * 1, 1 * 1),
+        values=("1/2", 1),
     )
     w, x = reals("w", 1), reals("x", 1)
     proof.valid(

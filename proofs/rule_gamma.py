@@ -19,18 +19,21 @@ GAMMA, S = sympy.symbols("gamma s")
     printed="v_j = 1 + gamma 1_{w_j>=0} o x; R^x = sum_{j=1}^d ((w_j + gamma z_j^+)/(w_j.(1 + gamma z_j^+))) R^h_j(x); "
     "in the limit gamma -> infinity the gamma rule becomes the z+ rule",
     verdict="corrected",
-    reason="the rule of the printed v is not the printed rule (w = 2, x = 1, gamma = 1: shares 1 and 2/3), and neither "
+    reason="the rule of the printed v is not the printed rule (w = 2, x = 1, gamma = 1: gives 2/3 for 1), and neither "
     "is LRP-gamma: both give relevance to an input 0; the printed rule's limit is not the z+ rule",
     corrected="v_j = x o (1 + gamma 1_{w_j>=0}), R^x = sum_{j=1}^k (x o (w_j + gamma w_j^+)/(x.(w_j + gamma w_j^+))) "
     "R^h_j; gamma -> infinity is z+ where z+ has a root, gamma -> 0 is v = x; w.v can vanish where w.x <= 0",
     scope="every sign pattern of w with 2 and 3 inputs, all w, b, x, gamma with w.v != 0; order by Z3 with 2 inputs",
+    parts=("zero_denominator",),
 )
 def rule_gamma(proof: Derivation) -> None:
     (w,), (x,) = vector("w", 1), vector("x", 1)
     own = 1 + GAMMA * x
     along, printed = w * own / (w * own), (w + GAMMA * x * w) / (w * (1 + GAMMA * x * w))
     numbers = {w: 2, x: 1, GAMMA: 1}
-    proof.counterexample("w >= 0: the printed rule, and w o v/(w.v) of the printed v", printed, along, numbers)
+    proof.counterexample(
+        "w >= 0: the printed rule, and w o v/(w.v) of the printed v", printed, along, numbers, values=("2/3", 1)
+    )
     proof.say("x = (1, 0), w = (1, 1), gamma = 1. An input 0 receives nothing by LRP-gamma.")
     w, x = (1, 1), (1, 0)
     told, meant = (2, 1), times(x, (2, 2))
@@ -38,10 +41,13 @@ def rule_gamma(proof: Derivation) -> None:
         "the shares of the printed v = 1 + gamma x, and of v = x (1 + gamma)",
         [sympy.Rational(entry, dot(w, told)) for entry in times(w, told)],
         [sympy.Rational(entry, dot(w, meant)) for entry in times(w, meant)],
+        values=(("2/3", "1/3"), (1, 0)),
     )
     w, x = vector("w", 1), vector("x", 1)
     limit = put(sympy.cancel(printed.subs(GAMMA, 1 / S)), (S,), (0,))
-    proof.counterexample("w >= 0: the limit of the printed rule, and z+", limit, 1, {w[0]: 2, x[0]: 1})
+    proof.counterexample(
+        "w >= 0: the limit of the printed rule, and z+", limit, 1, {w[0]: 2, x[0]: 1}, values=("1/2", 1)
+    )
     (b,) = vector("b", 1)
     for d in proof.each("number of inputs", (2, 3)):
         w, x = vector("w", d), vector("x", d)
@@ -64,13 +70,14 @@ def rule_gamma(proof: Derivation) -> None:
 
 def _zero_denominator(proof: Derivation) -> None:
     """Where w.v vanishes."""
+    proof.part("zero_denominator")
     w, x, (g,) = reals("w", 2), reals("x", 2), reals("gamma", 1)
     product = dot(w, x)
     along = product + g * dot([relu(wi) for wi in w], x)
     proof.valid(
-        "x >= 0, gamma >= 0 and w.x > 0: w.v > 0, so there is a root",
+        "x >= 0 (of 2 inputs one is enough), gamma >= 0 and w.x > 0: w.v > 0, so there is a root",
         along > 0,
-        given=[z3.And(*(xi >= 0 for xi in x)), g >= 0, product > 0],
+        given=[z3.Or(*(xi >= 0 for xi in x)), g >= 0, product > 0],
     )
     proof.satisfiable(
         "w.v = 0 for some x >= 0, gamma > 0", [along == 0, g > 0, *(xi > 0 for xi in x), w[0] > 0], [*w, *x, g]

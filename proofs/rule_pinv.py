@@ -20,17 +20,20 @@ def column(name: str, size: int) -> sympy.Matrix:
     place="not printed; the published analysis code's root for a whole layer",
     printed="W^+ R (W^+ the pseudo-inverse, R the layer's relevance) as the root of all neurons of a layer",
     verdict="corrected",
-    reason="its pre-activation is R + b where W has full row rank, not 0: w = 1, b = 0, R = 1 gives 1",
-    corrected="a~ = a - W^+ (W a + b) is on every hinge iff b - W W^+ b = 0; so for every b iff W has full row rank "
-    "(W W^+ = I), which needs no more neurons than inputs; it is then the nearest common root, and w^2 for one neuron",
+    reason="its pre-activation is R + b where W has full row rank, not 0: w = 1, b = 0, R = 1 gives 1 for 0",
+    corrected="a~ = a - W^+ (W a + b) is on every hinge iff b - W W^+ b = 0; so for every b iff W has full row rank (W "
+    "W^+ = I), which needs no more neurons than inputs; it is then the nearest common root, and w^2 for one neuron",
     scope="all W of full row rank 2 x 3, 1 x 2; of full column rank 3 x 2, 2 x 1; of rank 1 and shape 2 x 3, 3 x 2; "
     "all a, b, R; that only full row rank gives W W^+ = I: the rank of a product is at most that of its factors",
+    parts=("leftover",),
 )
 def rule_pinv(proof: Derivation) -> None:
     (w,), (a,), (b,), (r,) = (vector(name, 1) for name in "wabR")
     numbers = {w: 1, b: 0, a: 1, r: 1}
     roots = r / w, a - (w * a + b) / w
-    proof.counterexample("one neuron: the pre-activation at W^+ R, and at a root", *(w * e + b for e in roots), numbers)
+    proof.counterexample(
+        "one neuron: the pre-activation at W^+ R, and at a root", *(w * e + b for e in roots), numbers, values=(1, 0)
+    )
     for k, d in proof.each("shape (neurons, inputs), full row rank", ((2, 3), (1, 2))):
         weights, a, b, r = sympy.Matrix(rows("w", k, d)), column("a", d), column("b", k), column("R", k)
         inverse = weights.T * (weights * weights.T).adjugate() / (weights * weights.T).det()
@@ -69,6 +72,7 @@ def rule_pinv(proof: Derivation) -> None:
 
 def _leftover(proof: Derivation) -> None:
     """Without full row rank."""
+    proof.part("leftover")
     for k, d in proof.each("shape (neurons, inputs), full column rank", ((3, 2), (2, 1))):
         weights, a, b = sympy.Matrix(rows("w", k, d)), column("a", d), column("b", k)
         inverse = (weights.T * weights).adjugate() * weights.T / (weights.T * weights).det()

@@ -13,20 +13,21 @@ from machinery.neuron import dot, minus, network, reals, scaled, times, vector, 
     "rule_w2",
     "the w^2 rule and the nearest root",
     place="Section 3.4, first rule",
-    printed="chooses the closest root point in L2 metric: v_j = w_j; root x~ = x - (w_j/(w_j.w_j)) R^h(x); "
-    "R^x(x) = sum_{j=1}^d (w_j^2/(w_j.w_j)) R^h(x)",
+    printed="chooses the closest root point in L2 metric: v_j = w_j; root x~ = x - (w_j/(w_j.w_j)) R^h(x); R^x(x) = "
+    "sum_{j=1}^d (w_j^2/(w_j.w_j)) R^h(x)",
     verdict="corrected",
     reason="R^h is a vector and lacks its index j; with R^h_j = [w_j.x + b_j]^+ the printed root of an inactive neuron "
     "is x itself, not on the hinge: w = 1, b = -2, x = 1 gives 1 for 2. The nearest root is right",
-    corrected="x~(j) = x - ((w_j.x + b_j)/(w_j.w_j)) w_j, the nearest point of j's hinge; "
-    "R^x = sum_{j=1}^k (w_j o w_j/(w_j.w_j)) R^h_j(x)",
+    corrected="x~(j) = x - ((w_j.x + b_j)/(w_j.w_j)) w_j, the nearest point of j's hinge; R^x = sum_{j=1}^k (w_j o "
+    "w_j/(w_j.w_j)) R^h_j(x)",
     scope="the nearest root for all w != 0, b, x of any number of inputs (in inner products), of 2, 3, 4 (in "
     "coordinates); once more by Z3 for 2",
 )
 def rule_w2(proof: Derivation) -> None:
-    column, relevance = sympy.MatrixSymbol("w", 3, 1), sympy.MatrixSymbol("R", 2, 1)
+    column, relevance = sympy.Matrix(vector("w", 3)), sympy.Matrix(vector("R", 2))
     proof.ill_typed(
         "3 inputs, 2 neurons: w_j (3 x 1) times the vector R^h (2 x 1)",
+        "(3, 1) * (2, 1)",
         lambda: column * relevance,
         lambda: column * relevance[0, 0],
     )
@@ -37,11 +38,13 @@ def rule_w2(proof: Derivation) -> None:
         x - w / (w * w) * sympy.Max(0, z),
         x - w / (w * w) * z,
         {w: 1, b: -2, x: 1},
+        values=(1, 2),
+        agrees_at={w: 3, b: -2, x: 5},
     )
     proof.say(
-        "Let p be any point of the hinge, w.p + b = 0, and t = (w.x + b)/(w.w). Then |x - p|^2 = |x - x~|^2 + "
-        "|x~ - p|^2 for x~ = x - t w, so none is nearer. First in inner products, where nothing depends on the number "
-        "of inputs: ww = w.w, wx = w.x, and so on."
+        "Let p be any point of the hinge, w.p + b = 0, and t = (w.x + b)/(w.w). Then |x - p|^2 = |x - x~|^2 + |x~ - "
+        "p|^2 for x~ = x - t w, so none is nearer. First in inner products, where nothing depends on the number of "
+        "inputs: ww = w.w, wx = w.x, and so on."
     )
     ww, wx, wp, xx, xp, pp, b = sympy.symbols("ww wx wp xx xp pp b")
     t = (wx + b) / ww

@@ -20,6 +20,7 @@ from machinery.neuron import dot, minus, network, patterns, reals, scaled, times
     "the box's lowest corner is <= 0. For an inactive one it can be in the box with t < 0, too",
     scope="identities for every sign pattern of w != 0 with 2 and 3 inputs; order by Z3 with 2 inputs, each pattern, "
     "all boxes",
+    parts=("order",),
 )
 def rule_zbox(proof: Derivation) -> None:
     (b,) = vector("b", 1)
@@ -41,6 +42,10 @@ def rule_zbox(proof: Derivation) -> None:
                 -(dot(w, corner) + b) / dot(w, v),
             )
     _order(proof)
+    proof.say(
+        "So `in the box iff 0 <= (w.x + b)/(w.v) <= 1` is right for t >= 0, an active neuron, only: from t < 0 on the "
+        "root moves away from the corner, and stays in the box for as long as x is far enough inside it."
+    )
     one = network(([[-1, -1]], [0]), ([[1]], [0]))
     proof.found(
         "dtdsym.roots of w = (-1, -1), b = 0 at x = (1/2, 1/2) in the box [0, 2]: t = -1/3, and the root is in it",
@@ -53,6 +58,7 @@ def rule_zbox(proof: Derivation) -> None:
 
 def _order(proof: Derivation) -> None:
     """When the root is in the box; multiplied by w.v > 0."""
+    proof.part("order")
     w, x, low, high, (b,) = (*(reals(name, 2) for name in "wxlh"), reals("b", 1))
     box = [z3.And(lo <= xi, xi <= hi) for lo, xi, hi in zip(low, x, high, strict=True)]
     z = dot(w, x) + b
@@ -67,14 +73,15 @@ def _order(proof: Derivation) -> None:
                 for lo, xi, hi, vi in zip(low, x, high, v, strict=True)
             )
         )
-        proof.valid("w.v >= 0 in the box", along >= 0, given=[*box, *signs])
+        sides = [lo <= xi if p else xi <= hi for p, lo, xi, hi in zip(positive, low, x, high, strict=True)]
+        proof.valid("w.v >= 0 in the box", along >= 0, given=[*sides, *signs])
         proof.valid(
             "z >= 0 and w.v > 0: the root is in the box iff t <= 1",
             inside == (z <= along),
             given=[*box, *signs, z >= 0, along > 0],
             sharp=False,
         )
-        zero = [z3.And(lo <= 0, hi >= 0) for lo, hi in zip(low, high, strict=True)]
+        zero = [lo <= 0 if p else hi >= 0 for p, lo, hi in zip(positive, low, high, strict=True)]
         proof.valid(
             "b <= 0 and a box that holds 0: the corner's pre-activation is <= 0, so t <= 1",
             dot(w, corner) + b <= 0,
@@ -82,12 +89,12 @@ def _order(proof: Derivation) -> None:
         )
         proof.satisfiable(
             "without b <= 0 an active neuron's root can leave the box",
-            [*box, *signs, *zero, z > 0, along > 0, z3.Not(inside)],
+            [*box, *signs, *zero, z > 0, z3.Not(inside)],
             [*w, *x, *low, *high, b],
         )
         proof.satisfiable(
             "of an inactive neuron the root can be in the box although t < 0",
-            [*box, *signs, z < 0, along > 0, inside],
+            [*signs, z < 0, along > 0, inside],
             [*w, *x, *low, *high, b],
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sympy
 import z3
 
 import dtdsym
@@ -20,17 +19,23 @@ from machinery.neuron import dot, minus, network, patterns, reals, relu, scaled,
     verdict="corrected",
     reason="the printed root carries a stray factor w_j: w = (2, 1), b = 0, x = (1, 1) gives (-1, 0) for (0, 0); "
     "without it the root is >= 0 for every x >= 0 iff b_j <= 0, and never 'always positive'",
-    corrected="x~(j) = x - ((w_j.x + b_j)/(w_j.v_j)) v_j, v_j = 1_{w_j>=0} o x; for x >= 0 it is >= 0 iff "
-    "b_j <= sum_{w_ji<0} |w_ji| x_i; relevance is >= 0 for x >= 0 and R_j >= 0; Algorithm 2's root can be negative",
+    corrected="x~(j) = x - ((w_j.x + b_j)/(w_j.v_j)) v_j, v_j = 1_{w_j>=0} o x; for x >= 0 it is >= 0 iff b_j <= "
+    "sum_{w_ji<0} |w_ji| x_i; relevance is >= 0 for x >= 0 and R_j >= 0; Algorithm 2's root can be negative",
     scope="identities for every sign pattern of w with 2 and 3 inputs; order by Z3 with 2 inputs, all reals",
+    parts=("order",),
 )
 def rule_zplus(proof: Derivation) -> None:
-    w, x, v = (2, 1), (1, 1), (1, 1)
-    share = sympy.Rational(dot(w, x), dot(w, v))
+    w, x, (b,) = vector("w", 2), vector("x", 2), vector("b", 1)
+    v, numbers = x, dict(zip((*w, *x), (2, 1, 1, 1), strict=True))
+    share = (dot(w, x) + b) / dot(w, v)
     proof.counterexample(
-        "w = (2, 1), b = 0, x = (1, 1): the printed root, and the root on the hinge",
+        "w = (2, 1) >= 0, so v = x, b = 0, x = (1, 1): the printed root, and the root on the hinge (the same for w = "
+        "(1, 1))",
         minus(x, scaled(share, times(w, v))),
         minus(x, scaled(share, v)),
+        numbers | {b: 0},
+        values=((-1, 0), (0, 0)),
+        agrees_at=numbers | {w[0]: 1, b: 3},
     )
     (b,) = vector("b", 1)
     for d in proof.each("number of inputs", (2, 3)):
@@ -63,6 +68,7 @@ def rule_zplus(proof: Derivation) -> None:
 
 def _order(proof: Derivation) -> None:
     """What is non-negative, and when; the common factor w.v > 0 is multiplied out."""
+    proof.part("order")
     w, x, (b,) = reals("w", 2), reals("x", 2), reals("b", 1)
     v = [z3.If(wi >= 0, xi, 0) for wi, xi in zip(w, x, strict=True)]
     along, z = dot(w, v), dot(w, x) + b
@@ -71,7 +77,7 @@ def _order(proof: Derivation) -> None:
     against = sum(relu(-wi) * xi for wi, xi in zip(w, x, strict=True))
     proof.say("Order, for 2 inputs, multiplied by w.v > 0 (where w.v = 0 there is no root).")
     proof.valid("x~ >= 0 iff b <= sum_{w_i<0} |w_i| x_i", positive_root == (b <= against), given=[*domain, along > 0])
-    proof.valid("so b <= 0 suffices", z3.Implies(along > 0, positive_root), given=[*domain, b <= 0])
+    proof.valid("so b <= 0 suffices", positive_root, given=[*domain, b <= 0])
     u, c = z3.Reals("w1 b")
     proof.valid(
         "and is necessary for all x >= 0: b > 0, w1 > 0, x = (1, 0) has the root's first coordinate -b/w1 < 0",
@@ -92,7 +98,7 @@ def _order(proof: Derivation) -> None:
     )
     proof.satisfiable(
         "but not positive: an input >= 0 of an active neuron that receives 0",
-        [*domain, z > 0, along > 0, w[0] * v[0] == 0],
+        [domain[0], z > 0, along > 0, w[0] * v[0] == 0],
         [*w, *x, b],
     )
 

@@ -40,7 +40,9 @@ FLAT_PIECE = network(([[2], [1]], [-1, -1]), ([[4, -8]], [-1]))
     corrected="all biases <= 0, a ReLU on every layer with the last, no skips, f(x) > 0, x off the hinges: the origin "
     "is never in N_f(x). Without the last ReLU, or for f(x) = 0, it can be",
     scope="the corrected criterion for networks of every depth and width, in steps that Z3 decides (gradients of 2 and "
-    "3 inputs); for every pattern of the shapes 2-2-1 and 2-3-1 with symbolic weights; examples found by Z3",
+    "3 inputs); the origin outside the region (not only the cell) for every pattern of x's cell, shapes 2-2-1 and "
+    "2-3-1, all weights; examples found by Z3",
+    parts=("examples", "argument", "criterion", "patterns", "premises"),
 )
 def nonpositive_bias(proof: Derivation) -> None:
     _found_by_z3(proof)
@@ -51,14 +53,15 @@ def nonpositive_bias(proof: Derivation) -> None:
 
 def _found_by_z3(proof: Derivation) -> None:
     """The origin is no root: weights, biases and input unknown."""
+    proof.part("examples")
     w, b, x = unknown_rows("w", 2, 2), reals("b", 2), reals("x", 2)
     z = preactivations(w, b, x)
     off = [zj != 0 for zj in z]
     gradient = [sum(z3.If(zj > 0, row[i], 0) for zj, row in zip(z, w, strict=True)) for i in range(2)]
     numbers = proof.satisfiable(
-        "Z3 finds a one-layer network f = [w1.x + b1] + [w2.x + b2] with b <= 0, and an input x off its hinges with "
-        "f(x) > 0, such that f is regular at the origin (b < 0, gradient 0) and has another gradient at x",
-        [*off, *(one < 0 for one in b), sum(map(relu, z)) > 0, z3.Or(*(one != 0 for one in gradient))],
+        "Z3 finds a one-layer network f = [w1.x + b1] + [w2.x + b2] with b <= 0, and an input x off its hinges, such "
+        "that f is regular at the origin (b < 0, gradient 0) and has another gradient at x, so that f(x) > 0",
+        [*off, *(one < 0 for one in b), z3.Or(*(one != 0 for one in gradient))],
         [*w[0], *w[1], *b, *x],
     )
     (*weights, b1, b2), _ = whole(numbers[:6])
@@ -107,17 +110,19 @@ def _is_outside(proof: Derivation, one: Network, x: list[Fraction]) -> None:
 
 def _argument(proof: Derivation) -> None:
     """'f(x) >= 0 has a non-zero gradient'."""
+    proof.part("argument")
     (w,), (x,), (b,) = (vector(name, 1) for name in "wxb")
     proof.counterexample(
         "[x - 1] at x = 1/2, f(x) = 0 >= 0, m = 0: the gradient w that is not 0, and the gradient of m (w x + b)",
         w,
         sympy.diff(0 * (w * x + b), x),
         {w: 1, b: -1, x: sympy.Rational(1, 2)},
+        values=(1, 0),
     )
     (w, b, x), z = z3.Reals("w b x"), z3.Real("w") * z3.Real("x") + z3.Real("b")
     proof.satisfiable(
-        "Z3 finds such an input itself: f(x) = [w x + b] >= 0, off the hinge, gradient 0",
-        [b <= 0, w != 0, z != 0, relu(z) >= 0, z3.If(z > 0, w, 0) == 0],
+        "Z3 finds such an input itself: f(x) = [w x + b], which is >= 0, off the hinge, gradient 0",
+        [b <= 0, w != 0, z != 0, z3.If(z > 0, w, 0) == 0],
         [w, b, x],
     )
     w, b, u, (c, x) = reals("w", 2), reals("b", 2), reals("u", 2), z3.Reals("c x")
@@ -126,7 +131,6 @@ def _argument(proof: Derivation) -> None:
         "at depth 2 even f(x) > 0 can have gradient 0: f = [u1 [w1 x + b1] + u2 [w2 x + b2] + c], found by Z3",
         [
             *(one <= 0 for one in (*b, c)),
-            *(zj != 0 for zj in z),
             dot(u, [relu(zj) for zj in z]) + c > 0,
             sum(z3.If(zj > 0, uj * wj, 0) for zj, uj, wj in zip(z, u, w, strict=True)) == 0,
         ],
@@ -146,6 +150,7 @@ def _argument(proof: Derivation) -> None:
 
 def _criterion(proof: Derivation) -> None:
     """Why the origin is never in the region."""
+    proof.part("criterion")
     proof.say(
         "Suppose that all biases are <= 0, every layer ends with a ReLU, f(x) > 0, and the origin is in N_f(x), with "
         "gradient g. A region is open, and f is affine on it with one constant."
@@ -164,22 +169,41 @@ def _criterion(proof: Derivation) -> None:
             z3.Not(high > 0),
             given=[z3.And(*(one == 0 for one in g)), high == 0 + dot(g, x)],
         )
-    proof.say("Once more without that argument, on the cells of small networks with symbolic weights:")
-    for active in proof.each("pattern of [u.[W x + b] + c]", [*patterns(2), *patterns(3)]):
-        k = len(active)
-        w, b, u, c, p = unknown_rows("w", k, 2), reals("b", k), reals("u", k), z3.Real("c"), (0, 0)
-        z = preactivations(w, b, p)
-        inside = [zj > 0 if m else zj < 0 for zj, m in zip(z, active, strict=True)]
-        out = dot(u, times(active, z)) + c
+    _on_patterns(proof)
+
+
+def _on_patterns(proof: Derivation) -> None:
+    """The same with the weights of small networks."""
+    proof.part("patterns")
+    proof.say(
+        "Once more with symbolic weights, f = [u.[W x + b] + c] of 2 and 3 neurons, for each pattern m of x's cell, "
+        "where f = G.x + kappa, G = sum_j u_j m_j w_j, kappa = sum_j u_j m_j b_j + c. By Definition 1 f(p) = G.p + "
+        "kappa on all of the region N_f(x), of however many cells. If it holds the origin, f(0) = kappa, and f(-s G) = "
+        "kappa - s G.G >= 0 for a small s > 0."
+    )
+    for k in proof.each("number of neurons", (2, 3)):
+        b, u, c = reals("b", k), reals("u", k), z3.Real("c")
         proof.valid(
-            "b, c <= 0: the origin is not in the open cell of this pattern on which the output is active",
-            z3.Not(z3.And(*inside, out > 0)),
-            given=[z3.And(*(one <= 0 for one in (*b, c)))],
+            "b, c <= 0: f(0) = 0, so kappa = 0",
+            relu(dot(u, [relu(bj) for bj in b]) + c) == 0,
+            given=[*(bj <= 0 for bj in b), c <= 0],
+        )
+    for active in proof.each("pattern of x's cell", [*patterns(2), *patterns(3)]):
+        k, s = len(active), z3.Real("s")
+        w, b, u, c, x = unknown_rows("w", k, 2), reals("b", k), reals("u", k), z3.Real("c"), reals("x", 2)
+        slope = [dot(times(u, active), column) for column in zip(*w, strict=True)]
+        kappa = dot(times(u, active), b) + c
+        proof.valid(
+            "so f(x) > 0 is not possible",
+            dot(u, times(active, preactivations(w, b, x))) + c <= 0,
+            given=[kappa == 0, kappa - s * dot(slope, slope) >= 0, s > 0],
+            sharp=any(active),
         )
 
 
 def _premises(proof: Derivation) -> None:
     """None of the hypotheses can go."""
+    proof.part("premises")
     bent = ([[1], [-1]], [0, 0]), ([[1, -1]], [0])
     proof.found(
         "without the last ReLU: [x] - [-x] is x, and the origin is in the region of x = 1",

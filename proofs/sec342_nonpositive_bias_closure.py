@@ -39,6 +39,7 @@ HIDDEN_HINGE = network(([[1], [1], [1]], [0, -1, -1]), ([[1, 1, -1]], [0]))
     "(iii)), f(x) > 0, x off the hinges. The closure of N_f(x) can hold the origin where that of the cell does not",
     scope="(i), (iii) for every depth and width, by induction steps that Z3 decides; (ii) for every pattern with 2 and "
     "3 neurons, all weights; (iii) again for every pattern of the shapes 2-2-1 and 2-3-1 with symbolic weights",
+    parts=("first_layer", "sum_pooled", "deep"),
 )
 def nonpositive_bias_closure(proof: Derivation) -> None:
     _first_layer(proof)
@@ -60,6 +61,7 @@ def nonpositive_bias_closure(proof: Derivation) -> None:
 
 
 def _first_layer(proof: Derivation) -> None:
+    proof.part("first_layer")
     proof.say("(i) All first-layer biases < 0.")
     w, p, b, r = reals("w", 2), reals("p", 2), z3.Real("b"), z3.Real("r")
     size = sum(relu(wi) + relu(-wi) for wi in w)
@@ -81,6 +83,7 @@ def _first_layer(proof: Derivation) -> None:
 
 
 def _sum_pooled(proof: Derivation) -> None:
+    proof.part("sum_pooled")
     proof.say("(ii) f = sum_j m_j (w_j.x + b_j) on x's region, with gradient g = sum_j m_j w_j.")
     for k, d in proof.each("shape (neurons, inputs)", ((2, 3), (3, 2))):
         w, b, x, m = rows("w", k, d), vector("b", k), vector("x", d), vector("m", k)
@@ -117,6 +120,7 @@ def _towards_origin(proof: Derivation) -> None:
 
 
 def _deep(proof: Derivation) -> None:
+    proof.part("deep")
     proof.say(
         "(iii) Let the origin be in the closure of x's cell. By continuity all active neurons have z >= 0 there, all "
         "others z <= 0. Induction upwards: where a layer's input is 0, z = b."

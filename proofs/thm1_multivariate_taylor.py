@@ -57,6 +57,7 @@ def eq01(proof: Derivation) -> None:
     "alpha! int_0^1 (1-t)^(k-1) [d^alpha f(tx + (1-t)x~) - d^alpha f(x~)] dt",
     scope="all f of class C^k (an unknown function), all k by induction (base and step checked for symbolic k), d = 1, "
     f"2, 3; besides, polynomials of degree {DEGREE} directly",
+    parts=("along_a_line", "induction"),
 )
 def thm1(proof: Derivation) -> None:
     x = symbols("x:2")
@@ -67,6 +68,8 @@ def thm1(proof: Derivation) -> None:
         taylor(f, x, root, 1) + remainder(f, x, root, 1, x),
         f,
         {x[0]: 1, x[1]: 1},
+        values=(0, 2),
+        agrees_at={x[0]: 0, x[1]: 3},
     )
     _along_a_line(proof)
     _induction(proof)
@@ -80,6 +83,7 @@ def thm1(proof: Derivation) -> None:
 
 def _along_a_line(proof: Derivation) -> None:
     """Several variables are one: phi(t) = f(x~ + t h)."""
+    proof.part("along_a_line")
     k, product_of_factorials = symbols("k c")
     proof.say(
         "Let h = x - x~, and phi(t) = f(x~ + t h), of class C^k on [0, 1], for S is convex. By the chain rule its k-th "
@@ -114,6 +118,7 @@ def _along_a_line(proof: Derivation) -> None:
 
 def _induction(proof: Derivation) -> None:
     """Over k, for an unknown function phi of t."""
+    proof.part("induction")
     phi, phi_k = Function("phi"), Function("phi_k")
     start = sympy.Symbol("phi_1(0)")
     whole = phi(T) - T * start

@@ -1,7 +1,8 @@
 """The recursive Taylor decomposition of a plain network, exact: Definition 3 (dtdsym.relevance.definition3).
 
 The paper's own algorithms for it compute something else:
-- Algorithm 1, `full_backward`, treats gradients inside R^{l+1} as constants, and has one root a layer.
+- Algorithm 1, `full_backward`, treats gradients inside R^{l+1} as constants, which admissible smooth roots do not show,
+  but those of rules do, and has one root a layer.
 - Algorithm 2, `dtdsym.explain`, propagates the numbers R^{l+1}_j at the layer's input, not the function at the root.
 """
 
@@ -101,8 +102,9 @@ def full_backward(network: Network, x: Any, roots: Sequence[Any], logit: int = 0
     """The paper's Algorithm 1, as it stands: R^1(x), exact.
 
     Differences to Definition 3: one root a layer for all neurons j; a gradient that an inner call took is a constant
-    for the outer one (the second term of Proposition 3 is missing, so they agree where all roots above the first layer
-    are locally affine); at a hinge the derivative of the ReLU is 0; nothing asks whether a root is admissible.
+    for the outer one, so the second term of Proposition 3 is missing; at a hinge the derivative of the ReLU is 0;
+    nothing asks whether a root is admissible. They agree for one admissible smooth root a layer, where the second terms
+    cancel in their sum, and for locally affine roots above the first layer; for other roots, of rules, they need not.
     Raises InputError for a layer with different roots, and what `recursion` raises.
     """
     return _decompose(network, x, roots, logit, frozen=True, budget=None)

@@ -60,13 +60,16 @@ def _columns(layer: tuple, a: Point) -> list[int]:
     return [i for i in range(len(a)) if any(row[i] for row in active)]
 
 
-def cases(count: int, seed: int = 6) -> dict[str, Case]:
-    """So many, by name. Some have limits: inputs that reach no active neuron, layers that pass on nothing."""
+def cases(count: int, seed: int = 6, *, blind: bool = False) -> dict[str, Case]:
+    """So many, by name. Some have limits: inputs that reach no active neuron, layers that pass on nothing. blind: the
+    first input reaches no neuron, and each layer above passes on something."""
     random, found = Random(seed), {}
     while len(found) < count:
         widths = [*(random.randint(2, 3) for _ in range(random.randint(2, 4))), 1]
         sign = random.choice([-1, 1])
         layers = [_layer(random, size, out, sign) for size, out in pairwise(widths)]
+        for row in layers[0][0] if blind else ():
+            row[0] = 0
         x = tuple(Fraction(random.randint(1, 64), 16) for _ in range(widths[0]))
         target = tuple(Fraction(random.randint(-30, 30), 7) for _ in x)
         case = Case(layers, sequential(*layers), x, target, None)
@@ -74,10 +77,14 @@ def cases(count: int, seed: int = 6) -> dict[str, Case]:
         if z[-1][0] <= 0 or not all(map(all, z)):
             continue
         first, *upper = case.columns
+        if blind and not all(upper):
+            continue
         on = [all(upper) and i in first for i in range(len(x))]
         target = tuple(r if reaches else Fraction(0) for r, reaches in zip(target, on, strict=True))
         beyond = None if all(on) else tuple(r + 1 for r in target)
-        found[f"number {len(found) + 1}, widths {tuple(widths)}"] = case._replace(target=target, beyond=beyond)
+        found[f"{'blind ' * blind}number {len(found) + 1}, widths {tuple(widths)}"] = case._replace(
+            target=target, beyond=beyond
+        )
     return found
 
 

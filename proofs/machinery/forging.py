@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sympy
 from sympy import Matrix
 
+from machinery.derivation import Derivation
 from machinery.regions import gradient, put
 
 
@@ -31,3 +32,17 @@ def affine(name: str, inputs: Matrix) -> sympy.Expr:
     """An affine form of the inputs, with symbols name1, name2, ... and name0."""
     slopes = [sympy.Symbol(f"{name}{i}") for i in range(1, inputs.rows + 1)]
     return sum((s * a for s, a in zip(slopes, inputs, strict=True)), sympy.Symbol(f"{name}0"))
+
+
+def not_all_covered(proof: Derivation) -> None:
+    """Finitely many hyperplanes do not cover the space: some M is on none of them."""
+    proof.say(
+        "A polynomial p of degree <= d that is not 0 has at most d zeros: if it had d + 1, t_0, ..., t_d, its "
+        "coefficients would solve the Vandermonde system V c = 0, whose determinant is not 0. So m such polynomials "
+        "have at most m d zeros, and of more numbers one is a zero of none."
+    )
+    for degree in proof.each("degree", (1, 2, 3)):
+        t = sympy.symbols(f"t:{degree + 1}")
+        vandermonde = Matrix(degree + 1, degree + 1, lambda i, k, t=t: t[i] ** k)
+        differences = sympy.Mul(*(t[k] - t[i] for k in range(degree + 1) for i in range(k)))
+        proof.equal("det V = prod of the differences", vandermonde.det(method="berkowitz"), differences)

@@ -41,6 +41,8 @@ def identical(left: sympy.Expr, right: sympy.Expr) -> bool:
     for side in (left, right):
         if side.has(*UNRESOLVED):
             raise ValueError(f"{side} holds a maximum or cases; resolve them first, by a pattern")
+        if any(not symbol.is_commutative for symbol in side.free_symbols) or not side.is_commutative:
+            raise ValueError(f"{side} does not commute")
         if side.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Float):
             raise ValueError(f"{side} is no exact number")
     generators = sorted(_generators(left) | _generators(right), key=sympy.default_sort_key)

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import sympy
 
-from dtdsym import recursion, rule_root
-from dtdsym.network.network import sequential
+from dtdsym import affine_root, recursion, rule_root
+from dtdsym.network.network import Network, sequential
 from machinery.definition3 import (
     Function,
     Layer,
@@ -97,6 +97,7 @@ def crossing() -> Expanded:
 
 def product_rule(proof: Derivation) -> None:
     """The corrected gradient for all smooth relevances and roots."""
+    proof.part("product_rule")
     proof.say(
         "g_m = R^{l+1}_m o f_l and a~^(m) are unknown smooth functions; g1[2](..) is a partial derivative of g_1."
     )
@@ -113,6 +114,7 @@ def product_rule(proof: Derivation) -> None:
 
 def affine_above(proof: Derivation) -> None:
     """Roots above l affine on the pattern: the second term vanishes."""
+    proof.part("affine_above")
     proof.say(
         "The second term vanishes where the roots of the layers above l are locally affine, and always for l = n: then "
         "each g_m is affine on the pattern. Definition 3 with symbolic weights, masks and affine roots for each neuron:"
@@ -180,6 +182,13 @@ INSTANCES = {
 }
 """Name -> the rule and the kind of root of layer n - 1, as dtdsym calls them."""
 AT = (sympy.Integer(2), ONE)
+SECOND = {
+    "zplus": ("1/3", "-35/48"),
+    "gamma": ("1/4", -1),
+    "w2 hinge below zplus": ("-33/256", "31/256"),
+    "w2 relevance below zplus": ("211848306989/148981156062336", "-475821121567/148981156062336"),
+}
+"""The second term for k = 1 there."""
 
 
 def instance(name: str) -> Expanded:
@@ -196,12 +205,50 @@ def instance(name: str) -> Expanded:
     return Expanded(upper(LOWER(a)), a, below[name])
 
 
+def admissible_instance() -> Expanded:
+    """[a1 - a2] and then [h], with the roots a + (1, 1) and h^2: the gradient moves along the root."""
+    upper = recursive_step(base_case(1), numbers([[1]], [0]), lambda j, h: (h[0] ** 2,))
+    a = vector("a", 2)
+    return Expanded(upper(numbers([[1, -1]], [0])(a)), a, lambda m, at: tuple(entry + 1 for entry in at))
+
+
+def not_zero_admissible(proof: Derivation) -> None:
+    """Admissible roots whose second term is not 0."""
+    proof.say(
+        "It does not vanish for admissible roots that are not locally affine. f_{n-1} = [a1 - a2]+, f_n = [h]+ near a "
+        "= (5/2, 2), h = 1/2, roots a + (1, 1) and h^2. Both are admissible: f_n is affine where h > 0, and "
+    )
+    case, half = admissible_instance(), ONE / 2
+    here = dict(zip(case.a, (5 * half, 2 * ONE), strict=True))
+    proof.equal(
+        "R^n o f_{n-1} = h - h^2 has the same gradient at a and at a + t (1, 1), so on the way to the root, too",
+        put(gradient(case.values[0], case.a), case.a, tuple(entry + sympy.Symbol("t") for entry in case.a)),
+        gradient(case.values[0], case.a),
+    )
+    for k, true in enumerate(((2, -2), (-2, 2))):
+        grad = gradient(case.relevance()[k], case.a)
+        proof.equal(f"grad R_{k + 1} is both terms", grad, case.first(k) + case.second(k))
+        proof.equal("the first is 0", case.first(k), sympy.zeros(2, 1))
+        text = f"k = {k + 1}: '= 0', and the second term"
+        proof.counterexample(text, sympy.zeros(2, 1), case.second(k), here, values=((0, 0), true))
+    known, steeper = (sequential(([[1, -1]], [0]), ([[w]], [0])) for w in (1, 2))
+    shifted = affine_root([[1, 0], [0, 1]], [1, 1])
+
+    def asked(chosen: Network) -> tuple[Fraction, ...]:
+        return tuple(recursion(chosen, (Fraction(11, 4), 2), [shifted, lambda h: (h[0] * h[0],)], check=False))
+
+    values = tuple(Fraction(int(q.p), int(q.q)) for q in put(case.relevance(), case.a, (ONE * 11 / 4, 2 * ONE)))
+    proof.found("R^{n-1}(11/4, 2) by dtdsym.recursion with its ReLUs", asked, known, values, unlike=steeper)
+
+
 def not_zero(proof: Derivation) -> None:
     """Rules whose second term is not 0, at exact numbers."""
+    proof.part("not_zero")
+    not_zero_admissible(proof)
     proof.say(
-        "It does not vanish for roots that are not locally affine. f_{n-1} = [(a1 + a2 + 1, a1 - a2 + 1)]+, f_n = "
-        "[(2 h1 + h2 + 1)/8]+, at a = (2, 1) with all neurons active. z+ and gamma = 1 in both layers; then z+ above "
-        "w2."
+        "Nor does it for rules; their roots are not admissible under Definition 3, as the gradient of R^n_j o f_{n-1} "
+        "is another at each of them. f_{n-1} = [(a1 + a2 + 1, a1 - a2 + 1)]+, f_n = [(2 h1 + h2 + 1)/8]+, at a = (2, "
+        "1) with all neurons active. z+ and gamma = 1 in both layers; then z+ above w2."
     )
     for name in proof.each("rule", INSTANCES):
         case = instance(name)
@@ -209,9 +256,18 @@ def not_zero(proof: Derivation) -> None:
         for k in range(2):
             both = case.first(k) + case.second(k)
             proof.equal(f"grad R^l_{k + 1} is both terms", gradient(relevance[k], case.a).subs(here), both.subs(here))
-        proof.counterexample(f"{name}: '= 0', and the second term for k = 1", sympy.zeros(2, 1), case.second(0), here)
+        true = SECOND[name]
+        text = f"{name}: '= 0', and the second term for k = 1"
+        proof.counterexample(text, sympy.zeros(2, 1), case.second(0), here, values=((0, 0), true))
+        for m in range(case.count):
+            own, at_root = (entry.subs(here) for entry in (gradient(case.values[m], case.a), case.slope(m)))
+            proof.found("the gradient at a is that at the root", _same, (own, at_root), False, unlike=(own, own))
         values = tuple(Fraction(int(q.p), int(q.q)) for q in (entry.subs(here) for entry in relevance))
         proof.found("R^{n-1}(2, 1), by dtdsym.recursion with its ReLUs", _decomposed(name), 0.125, values, unlike=0.25)
+
+
+def _same(pair: tuple[sympy.Matrix, sympy.Matrix]) -> bool:
+    return bool(pair[0] == pair[1])
 
 
 def _decomposed(name: str) -> Callable[[float], tuple[Fraction, ...]]:

@@ -32,7 +32,8 @@ def statements() -> dict[str, Statement]:
 
 
 def derive(one: Statement, *, quiet: bool = False) -> Derivation:
-    """The derivation, all its steps decided, printed as it goes. Raises StepFailed."""
+    """The derivation, all its steps decided, printed as it goes. Raises StepFailed, whatever it is that fails: one
+    statement's error is no reason to leave the others undecided."""
     if not quiet:
         print(f"{one.id}: {one.title} ({one.place})")
         for label, text in (("printed", one.printed), ("scope", one.scope)):
@@ -42,6 +43,8 @@ def derive(one: Statement, *, quiet: bool = False) -> Derivation:
         one.derive(made)
     except StepFailed as err:
         raise StepFailed(f"{made.case}{err}") from err
+    except Exception as err:
+        raise StepFailed(f"{made.case}{type(err).__name__}: {err}") from err
     made.close()
     if not quiet:
         print(_folded(f"{one.verdict.upper()}: {one.reason}"))

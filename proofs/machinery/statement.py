@@ -19,7 +19,8 @@ VERDICTS = (TRUE, CORRECTED, REFUTED)
 class Statement:
     """id: eq01, def1, prop1, alg1, remark1, rule_zplus, ... title: a few words. place: where the paper prints it.
     printed: what it says there. verdict: of VERDICTS, about what is printed. reason: one line for the table. corrected:
-    what holds instead. scope: for which networks the derivation is a proof. module: the script."""
+    what holds instead. scope: for which networks the derivation is a proof. parts: what the derivation has to take up,
+    by name; none may be missing. module: the script."""
 
     id: str
     title: str
@@ -30,6 +31,7 @@ class Statement:
     scope: str
     derive: Callable[[Derivation], None]
     corrected: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -48,7 +50,16 @@ KNOWN: dict[str, Statement] = {}
 
 
 def statement(
-    id: str, title: str, *, place: str, printed: str, verdict: str, reason: str, scope: str, corrected: str = ""
+    id: str,
+    title: str,
+    *,
+    place: str,
+    printed: str,
+    verdict: str,
+    reason: str,
+    scope: str,
+    corrected: str = "",
+    parts: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Derivation], None]], Callable[[Derivation], None]]:
     """Makes a function of a derivation the proof of a statement."""
 
@@ -56,7 +67,7 @@ def statement(
         known = KNOWN.get(id)
         if known is not None and known.module != derive.__module__:
             raise ValueError(f"{id} is stated by {known.module} and {derive.__module__}")
-        KNOWN[id] = Statement(id, title, place, printed, verdict, reason, scope, derive, corrected)
+        KNOWN[id] = Statement(id, title, place, printed, verdict, reason, scope, derive, corrected, parts)
         return derive
 
     return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from fractions import Fraction
@@ -12,22 +13,35 @@ import z3
 
 from machinery.derivation import Derivation, StepFailed
 from machinery.page import latex, markdown
-from machinery.script import FOLDER, scripts, statements
+from machinery.script import FOLDER, derive, scripts, statements
 from machinery.statement import Statement
 
 X, Y = sympy.symbols("x y")
 A, B = z3.Reals("a b")
 
 
-def derivation(verdict: str = "true") -> Derivation:
+C, D = sympy.symbols("C D", commutative=False)
+NOT_RATIONAL = [
+    ((1 + sympy.sqrt(2)) ** 2, 3 + 2 * sympy.sqrt(2)),
+    ((1 + sympy.I) * (1 - sympy.I), sympy.Integer(2)),
+    (sympy.sin(1) ** 2 + sympy.cos(1) ** 2, sympy.Integer(1)),
+    (sympy.Function("f")(1), sympy.Function("f")(2)),
+]
+"""Sides of which two are one number, as a comparison of expressions does not see."""
+
+
+def derivation(verdict: str = "true", reason: str = "r", parts: tuple[str, ...] = ()) -> Derivation:
     corrected = "how" if verdict == "corrected" else ""
-    return Derivation(Statement("eq00", "t", "p", "f", verdict, "r", "s", lambda proof: None, corrected))
+    return Derivation(Statement("eq00", "t", "p", "f", verdict, reason, "s", lambda proof: None, corrected, parts))
 
 
 @pytest.mark.parametrize(
     ("left", "right"),
     [
         (X, Y),
+        (X, X),
+        (C * D, D * C),
+        (sympy.MatrixSymbol("M", 2, 2) * X, sympy.MatrixSymbol("M", 2, 2) * X),
         ((X + Y) ** 2, X**2 + Y**2),
         (1 / X, 1 / Y),
         ([X, Y], [Y, X]),
@@ -65,7 +79,15 @@ def test_a_step_that_anything_satisfies_is_refused(monkeypatch):
     """As if identities were decided by a procedure that accepts everything."""
     monkeypatch.setattr("machinery.derivation.differing", lambda left, right: None)
     with pytest.raises(StepFailed, match="an entry may be anything"):
-        derivation().equal("step", X, X)
+        derivation().equal("step", X + X, 2 * X)
+
+
+def test_no_step_is_written_with_one_expression_on_both_sides():
+    """What is computed may come out alike; what is typed may not."""
+    for path in [*FOLDER.glob("*.py"), *FOLDER.glob("machinery/*.py")]:
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "equal":
+                assert ast.dump(call.args[1]) != ast.dump(call.args[2]), f"{path.name}:{call.lineno}"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +96,16 @@ def test_a_step_that_anything_satisfies_is_refused(monkeypatch):
         (A > 0, [A >= 0], "does not hold"),
         (A > 0, [A > 1, A < 0], "nothing satisfies"),
         (A >= 0, [A >= 0, B >= 0], "follows without"),
-        (A * A >= 0, [A >= 1], "follows without"),
+        (A * A >= 0, [A >= 1], "holds as it is written"),
+        (A * A + A >= -1, [A >= 1], "follows without"),
+        (A >= 0, [z3.And(A >= 0, B >= 0)], "follows without"),
+        (z3.Implies(B >= 0, A >= 0), [A >= 0], "follows without"),
+        (z3.Implies(z3.And(A > 0, A < 0), B == 7), [], "nothing satisfies"),
+        (A >= -3, [A >= 0], "follows too"),
+        (z3.And(A >= 0, A + 1 > 0), [A >= 0], "follows too"),
+        (A == A, [], "holds as it is written"),
+        (z3.BoolVal(True), [], "holds as it is written"),
+        (z3.And(A >= 0, B == B), [A >= 0], "holds as it is written"),
     ],
 )
 def test_what_does_not_follow_from_all_hypotheses_is_refused(claim, given, reason):
@@ -97,22 +128,71 @@ def test_numbers_that_z3_finds_are_exact_and_hold():
         proof.satisfiable("step", [A * A == 2], [A])
 
 
+@pytest.mark.parametrize("needless", [A == A, A >= 1, A * A >= 0])
+def test_a_condition_that_needs_no_choice_is_refused(needless):
+    derivation().satisfiable("step", [A > 1, B < A], [A, B])
+    with pytest.raises(StepFailed, match="follows from the others"):
+        derivation().satisfiable("step", [A > 1, B < A, needless], [A, B])
+
+
 def test_a_counterexample_has_numbers_and_differs():
     proof = derivation("refuted")
     with pytest.raises(StepFailed, match="no counterexample"):
-        proof.counterexample("step", X, X, {X: 1})
+        proof.counterexample("step", X, X, {X: 1}, values=(1, 1))
     with pytest.raises(StepFailed, match="no numbers"):
-        proof.counterexample("step", X, Y, {X: 1})
-    proof.counterexample("step", X**2, 2 * X, {X: 1})
+        proof.counterexample("step", X, Y, {X: 1}, values=(1, 2))
+    proof.counterexample("step", X**2, 2 * X, {X: 1}, values=(1, 2))
     proof.close()
 
 
+@pytest.mark.parametrize(("printed", "actual"), NOT_RATIONAL)
+def test_a_counterexample_has_rational_sides(printed, actual):
+    with pytest.raises(StepFailed, match="no rational number"):
+        derivation("refuted").counterexample("step", printed, actual, values=(1, 2))
+
+
+def test_a_counterexample_says_what_the_two_sides_are():
+    proof = derivation("refuted")
+    proof.counterexample("step", [X / 2, Y], [X, Y], {X: 1, Y: 2}, values=(("1/2", 2), (1, 2)))
+    for values in ((1, 2), ("1/2", 1), (("1/2", 1), (1, 2))):
+        with pytest.raises(StepFailed, match="is not"):
+            proof.counterexample("step", [X / 2, Y], [X, Y], {X: 1, Y: 2}, values=values)
+
+
+def test_a_mutilated_formula_does_not_agree_where_the_printed_one_does():
+    proof = derivation("refuted")
+    proof.counterexample("step", X**2, 2 * X, {X: 1}, values=(1, 2), agrees_at={X: 2})
+    with pytest.raises(StepFailed, match="should agree"):
+        proof.counterexample("step", sympy.Integer(1), 2 * X, {X: 1}, values=(1, 2), agrees_at={X: 2})
+
+
+@pytest.mark.parametrize("reason", ["x = 1 gives 1 for 3", "roots give (1, 2) for (1, 3)", "gives -1/2 for 2"])
+def test_numbers_that_a_reason_tells_are_those_of_a_step(reason):
+    for told in (reason, "x = 1 gives 1 for 2"):
+        proof = derivation("refuted", told)
+        proof.counterexample("step", X**2, 2 * X, {X: 1}, values=(1, 2))
+        if told != reason:
+            proof.close()
+            continue
+        with pytest.raises(StepFailed, match="as its reason says"):
+            proof.close()
+
+
 def test_shapes_that_fit_are_not_ill_typed():
-    one = sympy.zeros(2, 3)
+    one, law = sympy.zeros(2, 3), "(2, 3) * (2, 3)"
     with pytest.raises(StepFailed, match="shapes fit"):
-        derivation("corrected").ill_typed("step", lambda: one * one.T, lambda: one)
+        derivation("corrected").ill_typed("step", law, lambda: one * one.T, lambda: one)
     with pytest.raises(sympy.ShapeError):
-        derivation("corrected").ill_typed("step", lambda: one * one, lambda: one * one)
+        derivation("corrected").ill_typed("step", law, lambda: one * one, lambda: one * one)
+
+
+def test_what_is_ill_typed_breaks_the_law_that_it_names():
+    one, two = sympy.ones(2, 1), sympy.ones(3, 1)
+    derivation("corrected").ill_typed("step", "(2, 1) + (3, 1)", lambda: one + two, lambda: one + one)
+    with pytest.raises(StepFailed, match="is not what fails"):
+        derivation("corrected").ill_typed("step", "(2, 1) * (3, 1)", lambda: one + two, lambda: one + one)
+    with pytest.raises(StepFailed, match="no matrix"):
+        derivation("corrected").ill_typed("step", "(2, 1) + (3, 1)", lambda: one + two, lambda: None)
 
 
 def test_an_exact_answer_is_told_from_its_opposite():
@@ -120,6 +200,8 @@ def test_an_exact_answer_is_told_from_its_opposite():
         derivation().found("step", abs, -1, 1, unlike=1)
     with pytest.raises(StepFailed, match="expected"):
         derivation().found("step", abs, -2, 1, unlike=3)
+    with pytest.raises(StepFailed, match="has no answer"):
+        derivation().found("step", set, (1, 1), {1}, unlike=())
 
 
 def test_an_exact_answer_is_told_without_the_names_of_types():
@@ -133,19 +215,52 @@ def test_no_case_is_no_proof():
         list(derivation().each("case", []))
 
 
+def test_a_case_that_nothing_is_decided_for_is_refused():
+    proof = derivation()
+    cases = proof.each("case", (1, 2))
+    next(cases)
+    proof.equal("step", X + X, 2 * X)
+    assert next(cases) == 2
+    with pytest.raises(StepFailed, match="nothing is decided for case 2"):
+        next(cases)
+
+
+def test_a_loop_that_is_left_is_refused():
+    proof = derivation()
+    for _ in proof.each("case", (1, 2)):
+        proof.equal("step", X + X, 2 * X)
+        break
+    with pytest.raises(StepFailed, match="not all cases of case were taken"):
+        proof.close()
+
+
+def test_a_part_that_is_missing_or_empty_is_refused():
+    for taken in ((), ("one",), ("two", "one")):
+        proof = derivation(parts=("one", "two"))
+        proof.equal("step", X + X, 2 * X)
+        for name in taken:
+            proof.part(name)
+            if name == "one":
+                proof.equal("step", X + X, 2 * X)
+        with pytest.raises(StepFailed, match="is missing"):
+            proof.close()
+    with pytest.raises(StepFailed, match="no declared part"):
+        derivation(parts=("one",)).part("two")
+
+
 @pytest.mark.parametrize(("verdict", "shown"), [("true", ()), ("corrected", ("equal",)), ("refuted", ("equal",))])
 def test_a_verdict_needs_the_steps_that_show_it(verdict, shown):
     proof = derivation(verdict)
     for _ in shown:
-        proof.equal("step", X, X)
+        proof.equal("step", X + X, 2 * X)
     with pytest.raises(StepFailed, match=f"do not show that it is {verdict}"):
         proof.close()
 
 
 def test_what_is_refuted_is_not_true():
     proof = derivation("true")
-    proof.equal("step", X, X)
-    proof.counterexample("step", X, Y, {X: 1, Y: 2})
+    proof.equal("step", X + X, 2 * X)
+    proof.counterexample("step", X, Y, {X: 1, Y: 2}, values=(1, 2))
     with pytest.raises(StepFailed, match="do not show that it is true"):
         proof.close()
 
@@ -191,6 +306,15 @@ def test_a_script_whose_step_fails_says_so(repository, tmp_path):
     done = subprocess.run([sys.executable, str(tmp_path / "wrong.py")], cwd=repository, capture_output=True, text=True)
     assert done.returncode == 1
     assert "eq98 FAILED: one is two: entry 0 differs: 1 is not 2" in done.stderr
+
+
+def test_an_error_of_one_statement_is_its_failure():
+    def broken(proof: Derivation) -> None:
+        _ = sympy.ones(2, 1) + sympy.ones(3, 1)
+
+    one = Statement("eq00", "t", "p", "f", "true", "r", "s", broken)
+    with pytest.raises(StepFailed, match="ShapeError: Matrix size mismatch"):
+        derive(one, quiet=True)
 
 
 def test_every_script_states_something():
