@@ -107,8 +107,8 @@ RATIONAL = Rational()
 ZERO, ONE = fmpq(0), fmpq(1)
 
 
-def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
-    """Exact vector (size,) from a sequence, array or tensor of numbers.
+def vector(numbers: Any, *, size: int, name: str, what: str = "one point without a batch dimension") -> np.ndarray:
+    """Exact vector (size,) from a sequence, array or tensor of numbers. what: it is, for people.
 
     Raises ShapeMismatch if it is not a flat sequence of `size` numbers, NotExact if one of them is not finite."""
     if hasattr(numbers, "detach"):
@@ -116,7 +116,7 @@ def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
         numbers = (numbers.double() if numbers.is_floating_point() else numbers).numpy()
     array = np.asarray(numbers, dtype=object)
     if array.shape != (size,):
-        raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), one point without a batch dimension")
+        raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), {what}")
     try:
         return _each(lambda number: _rational(_written(number)), array)
     except NotExact as err:

@@ -16,7 +16,8 @@ from typing import Any
 from dtdsym.arithmetic.rational import fraction, text
 from dtdsym.claims.verdict import Undecided, Verdict
 from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
-from dtdsym.geometry.arrangement import Arrangement, Box, arrangement, exact_box
+from dtdsym.geometry.arrangement import Arrangement, arrangement
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.network.network import Network
 from dtdsym.relevance.rule import Rule, parse_rule
@@ -81,7 +82,7 @@ def decide_in_box(
     above `above`). box: (low, high) for each input, exact. Raises InputError, RuleError, NotExact, ShapeMismatch."""
     if claim not in IN_A_BOX:
         raise InputError(f"claim {claim!r} is not decided for a box; these are: {', '.join(IN_A_BOX)}")
-    one, allowed = network.logit(logit), budget or Budget()
+    one, allowed = network.logit(logit), Budget.of(budget)
     bounds = exact_box(box, one.sizes[0])
     question = BoxQuestion(one, bounds, fraction(above), parse_rule(rule), allowed, allowed.start())
     decided: Callable[[BoxQuestion], Verdict] = import_module(f"dtdsym.claims.{claim}_in_box").decide

@@ -44,7 +44,7 @@ def nonpositive_bias_counterexample(
     The weights of a layer, and all biases from there on, are multiplied by one positive number, which keeps signs,
     cells and the equality of gradients. The origin is then placed exactly: `outside`.
     Raises InputError for widths; Unknown where Z3 finds none within the limits."""
-    found = nonpositive_bias_question(widths, side=side).ask(budget or LIMIT, steps=steps)
+    found = nonpositive_bias_question(widths, side=side).ask(LIMIT if budget is None else budget, steps=steps)
     if not isinstance(found, Found):
         raise Unknown(f"no counterexample of widths {'-'.join(map(str, widths))} has all numbers within {side} of 0")
     return Counterexample(whole_network(widths, found.points), found.points["x"])

@@ -40,7 +40,7 @@ class Question:
         Z3's own count (rlimit). Without a budget: 60 seconds.
 
         Raises Unknown where Z3 gives no answer within the limits, or none that the rational arithmetic confirms."""
-        solver = self._solver(budget or LIMIT, steps)
+        solver = self._solver(LIMIT if budget is None else budget, steps)
         answer = solver.check()
         if answer == z3.unsat:
             return Unsat(self)

@@ -19,7 +19,7 @@ import z3
 from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
 from dtdsym.arithmetic.smt import numeral
 from dtdsym.errors import InputError
-from dtdsym.geometry.arrangement import Box, exact_box
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern, cell_at
 from dtdsym.geometry.component import Component
@@ -99,7 +99,7 @@ def exists_in_region(
 
     A property that only points on hinges have is not found. Raises OnHinge, BudgetSpent, InputError."""
     function, home = slice_at(network, x, logit=logit, layer=layer)
-    cells = Component(function, home, budget or Budget()).cells
+    cells = Component(function, home, Budget.of(budget)).cells
 
     def holds(point: Any) -> bool:
         return any(cell.holds(point) for cell in cells.values())

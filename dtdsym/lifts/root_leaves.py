@@ -22,7 +22,7 @@ import z3
 from dtdsym.arithmetic.rational import RATIONAL, fraction, fractions, vector
 from dtdsym.arithmetic.smt import Smt, numeral
 from dtdsym.errors import InputError, NoRoot, RuleError
-from dtdsym.geometry.arrangement import Box, exact_box
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.cell import cell_at
 from dtdsym.geometry.placement import place
 from dtdsym.lifts.choices import Choices

@@ -14,7 +14,8 @@ import sympy
 from dtdsym.arithmetic.rational import fraction, fractions, vector
 from dtdsym.arithmetic.symbolic import Symbolic
 from dtdsym.errors import BudgetSpent, InputError
-from dtdsym.geometry.arrangement import Arrangement, Box, arrangement
+from dtdsym.geometry.arrangement import Arrangement, arrangement
+from dtdsym.geometry.box import Box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern
 from dtdsym.lifts.cases import by_cells, gradients_by_cells

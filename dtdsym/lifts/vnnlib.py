@@ -13,7 +13,7 @@ import z3
 
 from dtdsym.arithmetic.smt import fraction_of
 from dtdsym.errors import InputError
-from dtdsym.geometry.arrangement import Box, exact_box
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.lifts.questions import Property, formula
 from dtdsym.lifts.z3_lift import Terms, Z3Lift
 from dtdsym.network.network import Network

@@ -155,7 +155,7 @@ class Settings:
         own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
-        return Settings(read, chosen, number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted)
+        return Settings(read, chosen, number, wanted_root, allowed, min_logit, Budget.of(budget), engine, own, wanted)
 
 
 def _layers(network: Network, layers: Any) -> tuple[int, ...]:
