@@ -25,7 +25,7 @@ from dtdsym.lifts.recursion import SymbolicRecursion, recursion_of
 from dtdsym.lifts.taylor import Expansion, taylor
 from dtdsym.lifts.values import evaluated, exactly
 from dtdsym.network.evaluate import evaluate
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 from dtdsym.network.plain import plain_layers
 
 MOST_CELLS = 1000
@@ -173,6 +173,7 @@ def to_sympy(
     weights: "numbers", or "symbols" W1[i,j], b1[i], ... (dtdsym.lifts.naming) whose numbers the lift keeps.
     activation: "relu"; or a smooth twin, with something else in the place of every ReLU: "softplus", log(1 + exp(z)),
     or a function of an expression. Max-pools stay. Raises InputError for another word."""
+    checked(network)
     if weights not in ("numbers", "symbols"):
         raise InputError(f"weights={weights!r}: expected 'numbers' or 'symbols'")
     smooth = _softplus if activation == "softplus" else activation if callable(activation) else None
