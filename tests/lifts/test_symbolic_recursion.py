@@ -198,6 +198,11 @@ def test_where_roots_differ_in_their_states_there_is_no_single_relevance_above()
         ([[[0, 0]], [0, 0]], {"x": (1, 1)}, ShapeMismatch, "layer 1: roots for 1 neurons; it has 2"),
         ([[0, 0], [0, 0]], {"pattern": (1, 1)}, ShapeMismatch, "a pattern of 2 entries"),
         ([[0, 0], [0, 0]], {"x": (0, 1)}, OnHinge, "does not leave"),
+        (None, {"x": (1, 1)}, ShapeMismatch, "roots is None; give a list of 2"),
+        ([0, 0], {"x": (1, 1)}, ShapeMismatch, "layer 1: its root is 0; give 2 coordinates"),
+        ([None, None], {"x": (1, 1)}, ShapeMismatch, "layer 1: its root is None; give 2 coordinates"),
+        ([["a", 0], [0, 0]], {"x": (1, 1)}, NotExact, "'a': expected"),
+        ([[None, [0, 0]], [0, 0]], {"x": (1, 1)}, ShapeMismatch, "layer 1: a root is None; give 2 coordinates"),
         ([[0, 0], [0, 0]], {"x": (1, 1), "logit": 3}, InputError, "logit 3 does not exist"),
     ],
 )
