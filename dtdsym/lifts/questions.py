@@ -146,7 +146,7 @@ def within(bounds: Bounds) -> Callable[[Sequence[Fraction]], bool]:
     return lambda point: all(low <= entry <= high for entry, (low, high) in zip(point, bounds, strict=True))
 
 
-def in_box(terms: Terms, bounds: Bounds) -> list[z3.BoolRef]:
+def in_box(terms: Terms, bounds: Sequence[tuple[Fraction, Fraction]]) -> list[z3.BoolRef]:
     """Together: the terms lie in the closed box."""
     return [
         z3.And(numeral(low) <= term, term <= numeral(high)) for term, (low, high) in zip(terms, bounds, strict=True)
