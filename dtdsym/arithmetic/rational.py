@@ -153,7 +153,12 @@ def from_text(written: str) -> Fraction:
 def exact_floats(numbers: Any, *, name: str) -> np.ndarray:
     """float64 array equal to these numbers, exactly. Raises NotExact where float64 cannot hold one of them."""
     array = np.asarray(numbers, dtype=object)
-    floats = np.array([float(number) for number in array.ravel()], dtype=np.float64).reshape(array.shape)
+    try:
+        floats = np.array([float(number) for number in array.ravel()], dtype=np.float64).reshape(array.shape)
+    except OverflowError as err:
+        raise NotExact(
+            f"{name}: a number beyond the largest float64; weights are floats and are never rounded"
+        ) from err
     for number, stored in zip(array.ravel(), floats.ravel(), strict=True):
         if np.isfinite(stored) and Fraction(number) != Fraction(float(stored)):
             raise NotExact(f"{name}: {number!r} is not exactly a float64; weights are floats and are never rounded")

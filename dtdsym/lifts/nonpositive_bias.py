@@ -51,9 +51,8 @@ def nonpositive_bias_counterexample(
     Raises InputError for widths and sides, also where Z3 answers that there is none; Unknown beyond the limits."""
     found = nonpositive_bias_question(widths, side=side).ask(budget, steps=steps)
     if not isinstance(found, Found):
-        raise InputError(
-            f"Z3 answers that {found.question.statement} for no numbers within {side} of 0; give more room"
-        )
+        none = found.question.statement.removeprefix("a ")
+        raise InputError(f"Z3 answers that no {none}, of numbers within {side} of 0; widen side")
     return Counterexample(whole_network(widths, found.points), found.points["x"])
 
 

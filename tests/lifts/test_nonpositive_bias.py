@@ -69,6 +69,8 @@ def test_numbers_that_no_network_holds_are_told_as_such():
     huge = {"weight_1": (Q(10**30 + 1, 3),), "bias_1": (Q(-1),), "x": (Q(1),)}
     with pytest.raises(Unknown, match=r"are no network's: .*give a smaller side"):
         question.verified(huge)
+    with pytest.raises(Unknown, match=r"a number beyond the largest float64.*give a smaller side"):
+        question.verified({**huge, "weight_1": (Q(10**400),)})
 
 
 def test_a_proof_that_there_is_none_is_no_unknown(monkeypatch):
