@@ -52,8 +52,10 @@ _EPILOG = """examples:
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
 
-exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid
-(normal for an honest audit of DTD); else 3 something stayed undecided within the budget; else 0
+exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid, or
+does not exist (normal for an honest audit of DTD), or a claim that --claim asked for is bad news for the explanation
+(such as c2 proved: with constant roots it is gradient x (input - root)); else 3 something stayed undecided, within the
+budget or because no proof of it is known; else 0. c2 that --for-all proves is an identity, and no bad news
 """
 
 
@@ -118,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--for-all",
         metavar="BOX",
-        help="box:LO:HI: decide c2, and c5 of every rule's hinge roots, for all inputs of the box, on small networks",
+        action="append",
+        help="repeatable, box:LO:HI: decide c2, and c5 of every rule's hinge roots at layer 1, for all inputs of the "
+        "box (c5: those with the logit above --min-logit), on small networks; --logit K where there are several outputs",
     )
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
     add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
@@ -145,8 +149,9 @@ def _run(options: argparse.Namespace) -> Report:
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
     settings = _settings(options, network)
-    if options.for_all is not None:
-        check_box(settings, options.for_all)
+    boxes = list(dict.fromkeys(options.for_all or ()))
+    for box in boxes:
+        check_box(network, settings, box)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
     for path in (options.json, options.heatmap, options.certificates):
@@ -167,8 +172,7 @@ def _run(options: argparse.Namespace) -> Report:
         )
     report = Report(**vars(found))
     report.compared = compared
-    if options.for_all is not None:
-        report.in_box = list(claims_in_box(network, settings, options.for_all))
+    report.in_box = [claim for box in boxes for claim in claims_in_box(network, settings, box)]
     _show(report, options)
     return report
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from dtdsym.arithmetic.rational import fractions, vector
-from dtdsym.claims.verdict import Question, Undecided, Verdict
+from dtdsym.claims.verdict import Question, Undecided, Verdict, sentence
 from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -76,7 +76,7 @@ def answer(claim: str, question: Question) -> Verdict:
     try:
         return decided(question)
     except (BudgetSpent, UnsupportedLayer) as why:
-        return Undecided(claim, f"{CLAIMS[claim][0].upper()}{CLAIMS[claim][1:]}.", f"{why}.")
+        return Undecided(claim, sentence(CLAIMS[claim]), sentence(why))
 
 
 def check_claim(claim: str) -> None:

@@ -127,7 +127,7 @@ def root_leaves(
 def check_asked(network: Network, rule: Rule) -> None:
     """Raises RuleError and InputError where roots of this rule, or of this first layer, are not asked about."""
     layer = network.layer(1)
-    if rule.name not in RULES:
+    if not rule.built_in or rule.name not in RULES:
         raise RuleError(f"rule {rule.label!r}: only roots of {', '.join(RULES)} are asked about")
     if not isinstance(layer.linear, Affine) or layer.source != 0 or layer.norm is not None:
         raise InputError("the first layer must be a plain linear layer of the network's input, without normalisation")
