@@ -49,6 +49,7 @@ _EPILOG = """examples:
   python -m dtdsym.verify net.pt --layer all --json report.json     every layer; the report as JSON too
   python -m dtdsym.verify net.onnx --input images.npy --rule first=zbox:0:1,conv=zplus,linear=epsilon:1e-6
   python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
+  python -m dtdsym.verify net.pt --logit 0 --rule w2 --for-all box:0:1             claims for all inputs of a box
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
 
@@ -122,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="BOX",
         action="append",
         help="repeatable, box:LO:HI: decide c2, and c5 of every rule's hinge roots at layer 1, for all inputs of the "
-        "box (c5: those with the logit above --min-logit), on small networks; --logit K where there are several outputs",
+        "box (c5: those with the logit above --min-logit), on small networks; with --logit K where there are several "
+        "outputs",
     )
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
     add("--engine", default="auto", help="auto (certified floats, exact fallback) or exact (rationals only)")
