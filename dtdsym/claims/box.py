@@ -16,12 +16,13 @@ from typing import Any
 from dtdsym.arithmetic.rational import text
 from dtdsym.arithmetic.written import exact_number
 from dtdsym.claims.verdict import Undecided, Verdict, sentence
-from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
+from dtdsym.errors import BudgetSpent, InputError, RuleError, UnsupportedLayer
 from dtdsym.geometry.arrangement import Arrangement, arrangement
 from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.network.network import Network, checked
-from dtdsym.relevance.rule import Rule, parse_rule
+from dtdsym.relevance.composite import Composite, parse
+from dtdsym.relevance.rule import Rule
 
 IN_A_BOX: Mapping[str, str] = {
     "c2": "with constant roots Definition 3 is gradient x (input - root), at all inputs",
@@ -72,7 +73,7 @@ def decide_in_box(
     box: Box,
     *,
     logit: int = 0,
-    rule: str | Rule = "zplus",
+    rule: str | Rule | Composite = "zplus",
     above: Any = 0,
     budget: Budget | None = None,
 ) -> Verdict:
@@ -89,9 +90,16 @@ def decide_in_box(
         raise InputError(f"claim {claim!r} is not decided for a box; these are: {', '.join(IN_A_BOX)}")
     one, allowed = checked(network).logit(logit), Budget.of(budget)
     bounds = exact_box(box, one.sizes[0])
-    question = BoxQuestion(one, bounds, exact_number(above, name="above"), parse_rule(rule), allowed, allowed.start())
+    question = BoxQuestion(one, bounds, exact_number(above, name="above"), _one_rule(rule), allowed, allowed.start())
     decided: Callable[[BoxQuestion], Verdict] = import_module(f"dtdsym.claims.{claim}_in_box").decide
     try:
         return decided(question)
     except (BudgetSpent, UnsupportedLayer) as why:
         return Undecided(claim, sentence(f"{IN_A_BOX[claim]} of {question.name}"), sentence(why))
+
+
+def _one_rule(rule: str | Rule | Composite) -> Rule:
+    found = parse(rule)
+    if isinstance(found, Composite):
+        raise RuleError(f"{found.label} is a composite; a box is decided for one rule")
+    return found

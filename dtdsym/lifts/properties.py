@@ -60,11 +60,11 @@ def _called(having: Property, lift: Z3Lift) -> Any:
     try:
         with _no_truth_values():
             return having(lift)
-    except z3.Z3Exception as err:
+    except (z3.Z3Exception, TypeError) as err:
         why = " ".join(str(err).split())
         raise InputError(
-            f"Z3 cannot read the property ({why}); its numbers are finite ints, Fractions or "
-            "dtdsym.lifts.properties.number(value)"
+            f"Z3 cannot read the property ({why}); it compares inputs[i], outputs[i], finite ints, Fractions "
+            "and dtdsym.lifts.properties.number(value)"
         ) from err
     except IndexError as err:
         held = f"{len(lift.inputs)} inputs, {len(lift.outputs)} outputs"

@@ -138,6 +138,8 @@ class SympyLift:
 
         Raises NotExact for a smooth network, whose values are not rational; InputError for what is no weight of this
         lift: a symbol of another kind, or an input."""
+        if not isinstance(weights, Mapping | None):
+            raise InputError(f"weights={weights!r:.70}: give numbers by weight, {{symbol: number}}")
         foreign = [symbol for symbol in weights or {} if symbol not in self.weights]
         if foreign:
             held = "its weights are numbers" if not self.weights else "its weights are the symbols in lift.weights"

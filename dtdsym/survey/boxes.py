@@ -12,7 +12,6 @@ from dtdsym.claims.decide import OF_A_RULE
 from dtdsym.claims.verdict import Undecided, Verdict, sentence
 from dtdsym.errors import InputError, RuleError
 from dtdsym.network.network import Network
-from dtdsym.relevance.rule import Rule
 from dtdsym.survey.settings import Domain, Settings
 
 
@@ -54,10 +53,7 @@ def claims_in_box(network: Network, settings: Settings, box: str) -> Iterator[di
 
 
 def _decided(claim: str, network: Network, bounds: list[tuple[Any, Any]], asked: dict[str, Any]) -> Verdict:
-    rule = asked.get("rule")
     try:
-        if rule is not None and not isinstance(rule, Rule):
-            raise RuleError(f"{rule.label} is a composite; a box is decided for one rule")
         return decide_in_box(claim, network, bounds, **asked)
     except (RuleError, InputError) as why:
         return Undecided(claim, sentence(IN_A_BOX[claim]), sentence(why))

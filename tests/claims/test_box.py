@@ -227,6 +227,7 @@ def test_what_is_left_of_a_budget_is_told_as_it_was_given(repository):
     [
         ({"budget": 1}, InputError, "budget=1: give"),
         ({"rule": None}, RuleError, "rule None: expected a name"),
+        ({"rule": "first=w2,*=zplus"}, RuleError, "is a composite; a box is decided for one rule"),
         ({"rule": 5}, RuleError, "rule 5: expected a name"),
         ({"above": "a"}, NotExact, "above"),
         ({"logit": "a"}, InputError, "logit 'a' does not exist"),

@@ -229,6 +229,7 @@ NO_NUMBERS = {
     "tensor": torch.tensor(1.0),
     "None": None,
     "list": [1],
+    "text": "a",
 }
 
 
@@ -275,6 +276,10 @@ def test_a_closed_box_may_be_a_point():
 
 
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"Z3 cannot read the property \(.*tuple.*compares inputs\[i\], outputs\[i\]"):
+        exists_in_box(ABS, [(0, 1)], lambda net: net.outputs > 1)
+    with pytest.raises(InputError, match=r"Z3 cannot read the property \(.*positional argument"):
+        exists_in_box(ABS, [(0, 1)], lambda: True)
     with pytest.raises(InputError, match="expected a function"):
         exists_in_box(ABS, [(0, 1)], z3.BoolVal(True))
     with pytest.raises(InputError, match="that the lift does not have; it has 1 inputs, 1 outputs"):

@@ -227,6 +227,8 @@ def test_what_is_no_weight_of_the_lift_has_no_other_number(weights):
     for symbol in strange:
         with pytest.raises(InputError, match=r"no weight of this lift; its weights are"):
             lift.at((1, 2), {symbol: 50})
+    with pytest.raises(InputError, match="weights=5: give numbers by weight"):
+        lift.at((1, 2), 5)
     assert lift.at((1, 2), {}) == SUM([1, 2])
 
 
