@@ -86,7 +86,7 @@ def decide_in_box(
     linear one of the network's input, without batch normalisation. Elsewhere it is undecided where no root leaves at
     sampled inputs. box: (low, high) for each input, exact, low below high. Raises InputError, RuleError (also for rules
     without hinge roots), NotExact, ShapeMismatch."""
-    if claim not in IN_A_BOX:
+    if claim not in tuple(IN_A_BOX):
         raise InputError(f"claim {claim!r} is not decided for a box; these are: {', '.join(IN_A_BOX)}")
     one, allowed = checked(network).logit(logit), Budget.of(budget)
     bounds = exact_box(box, one.sizes[0])

@@ -8,6 +8,7 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import fractions, text, vector
 from dtdsym.errors import InputError, ShapeMismatch
+from dtdsym.geometry.budget import counted
 
 Box = Iterable[Any]
 """(low, high) for each coordinate: pairs, or an array or tensor (n, 2)."""
@@ -23,7 +24,9 @@ def exact_box(box: Box, dimension: int, *, points: bool = False) -> Bounds:
     except TypeError as err:
         raise InputError(f"box {box!r:.70}: give (low, high) for each of {dimension} coordinates") from err
     if len(sides) != dimension:
-        raise InputError(f"the box has {len(sides)} sides; give {dimension}, (low, high) for each coordinate")
+        raise InputError(
+            f"the box has {counted(len(sides), 'side')}; give {dimension}, (low, high) for each coordinate"
+        )
     return tuple(_side(side, number, points) for number, side in enumerate(sides, start=1))
 
 

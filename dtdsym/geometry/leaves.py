@@ -9,7 +9,7 @@ from typing import Any
 
 from dtdsym.arithmetic.rational import RATIONAL, fraction, fractions, text, vector
 from dtdsym.arithmetic.relaxation import Form, Relaxation
-from dtdsym.errors import InputError
+from dtdsym.errors import InputError, ShapeMismatch
 from dtdsym.geometry.box import Box, exact_box
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network, checked
@@ -57,18 +57,21 @@ class Output:
 
     def check_point(self, point: Sequence[Any], value: Any) -> None:
         """Accept iff the point lies in the box and the output has this value there. Raises ArithmeticError."""
-        if len(point) != len(self.box):
-            raise ArithmeticError(f"the point has {len(point)} entries for {len(self.box)} inputs")
-        exact = fractions(vector(point, size=len(self.box), name="point"))
+        try:
+            exact = fractions(vector(point, size=len(self.box), name="the point"))
+        except ShapeMismatch as err:
+            raise ArithmeticError(str(err)) from err
         if any(not low <= p <= high for p, (low, high) in zip(exact, self.box, strict=True)):
             raise ArithmeticError("the point is not in the box")
         if self.at(exact) != fraction(value):
             raise ArithmeticError("the output has another value at the point")
 
-    def check_leaves(self, leaves: Iterable[Leaf], bound: Any) -> None:
+    def check_leaves(self, leaves: Iterable[Leaf] | None, bound: Any) -> None:
         """Accept iff the leaves prove that the output is nowhere in the box above the bound. All numbers are read
         exactly. Raises ArithmeticError with what they do not show; NotExact for what is no number."""
-        own, limit = tuple(leaves), fraction(bound)
+        own, limit = tuple(leaves or ()), fraction(bound)
+        if not all(isinstance(leaf, Leaf) for leaf in own):
+            raise ArithmeticError("not all leaves are Leaf")
         _check_complete([leaf.phases for leaf in own])
         for leaf in own:
             self._check_leaf(leaf, limit)

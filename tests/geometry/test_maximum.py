@@ -169,6 +169,9 @@ TOP = dtdsym.maximum(SUM, SQUARE)
         Exceeds((1, 0), 1.0, 0),
         Exceeds((2, 0), 2 + TINY, 1),
         Exceeds((1, 0, 0), 1 + TINY, 1),
+        Maximum(None, 1 + TINY, TOP.leaves),
+        NeverExceeds(2, None),
+        NeverExceeds(2, (5,)),
     ],
 )
 def test_numbers_of_a_certificate_are_read_exactly(false):
