@@ -1,5 +1,7 @@
 """Every error that dtdsym raises on purpose: one clear line that says what was met, where, and what to do."""
 
+from typing import Any
+
 
 class DtdsymError(Exception):
     """Base of all errors below; its message is one line fit for standard error."""
@@ -38,7 +40,11 @@ class OnHinge(DtdsymError):
 
 
 class BudgetSpent(DtdsymError):
-    """A stated budget ran out before the decision; the answer is `undecided`, never a guess."""
+    """A stated budget ran out before the decision; the answer is `undecided`, never a guess.
+
+    so_far: what the search had found by then, where it says so (`maximum`, `exceeds`); else None."""
+
+    so_far: Any = None
 
 
 class Unknown(BudgetSpent):

@@ -51,12 +51,15 @@ _EPILOG = """examples:
   python -m dtdsym.verify net.onnx --input images.npy --rule first=zbox:0:1,conv=zplus,linear=epsilon:1e-6
   python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
   python -m dtdsym.verify vgg.pt2 --input photos.npy --layer all --sample-roots 500 --rule epsilon_plus --jobs 2
+  python -m dtdsym.verify net.pt --logit 0 --rule w2 --for-all box:0:1             claims for all inputs of a box
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
   python -m dtdsym.verify net.pt --samples 100000 --jobs 8 --resume run.jsonl     long: killed, it goes on from there
   python -m dtdsym.verify net.pt --samples 100000 --dask tcp://10.0.0.1:8786 --resume run.jsonl    on many machines
 
-exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid
-(normal for an honest audit of DTD); else 3 something stayed undecided within the budget; else 0
+exit status: 2 it could not run, or no input was audited; else 1 a root lies where its Taylor expansion is not valid, or
+does not exist (normal for an honest audit of DTD), or a claim that --claim asked for is bad news for the explanation
+(such as c2 proved: with constant roots it is gradient x (input - root)); else 3 something stayed undecided, within the
+budget or because no proof of it is known; else 0. c2 that --for-all proves is an identity, and no bad news
 """
 
 
@@ -121,7 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--for-all",
         metavar="BOX",
-        help="box:LO:HI: decide c2, and c5 of every rule's hinge roots, for all inputs of the box, on small networks",
+        action="append",
+        help="repeatable, box:LO:HI: decide c2, and c5 of every rule's hinge roots at layer 1, for all inputs of the "
+        "box (c5: those with the logit above --min-logit), on small networks; with --logit K where there are several "
+        "outputs",
     )
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
     add(
@@ -160,8 +166,9 @@ def _run(options: argparse.Namespace) -> Report:
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
     settings = _settings(options, network)
-    if options.for_all is not None:
-        check_box(settings, options.for_all)
+    boxes = list(dict.fromkeys(options.for_all or ()))
+    for box in boxes:
+        check_box(network, settings, box)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
     for path in (options.json, options.heatmap, options.certificates):
@@ -182,8 +189,7 @@ def _run(options: argparse.Namespace) -> Report:
         )
     report = Report(**vars(found))
     report.compared = compared
-    if options.for_all is not None:
-        report.in_box = list(claims_in_box(network, settings, options.for_all))
+    report.in_box = [claim for box in boxes for claim in claims_in_box(network, settings, box)]
     _show(report, options)
     return report
 

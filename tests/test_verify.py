@@ -194,13 +194,46 @@ def test_claims_for_all_inputs_of_a_box_are_shown_and_stand_in_the_json(capsys, 
     assert status == 1
     said = " ".join(out.split())
     assert "For all inputs of the box c2, proved:" in said
-    assert "c5, w2, proved: Some input of the box from -1 to 2 with a logit above 0.1 has a hinge root of w2" in said
+    assert (
+        "c5, w2, proved: Some input of the box from -1 to 2 with a logit above 3602879701896397/36028797018963968"
+        in said
+    )
+    assert "(the float 0.1) has a hinge root of w2, at layer 1, outside its linear region." in said
     written = [claim for claim in json.loads((tmp_path / "r.json").read_text())["claims"] if claim.get("box")]
     assert [(claim["claim"], claim["input"], claim["box"]) for claim in written] == [
         ("c2", None, "box:-1:2"),
         ("c5", None, "box:-1:2"),
     ]
     assert "c5, w2, refuted" in " ".join(run(capsys, linear, *words[:-2])[1].split())
+
+
+def one_output(tmp_path, numbers=((1, 2), (-1, -2))):
+    """[x + 2y + 1] - [-x - 2y - 1] + 3: one region."""
+    module = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    for parameter, entries in zip(module.parameters(), (numbers, (1, -1), [(1, -1)], (3,)), strict=True):
+        parameter.data = torch.tensor(entries, dtype=torch.float32)
+    torch.save(module, tmp_path / "one.pt")
+    return tmp_path / "one.pt"
+
+
+def test_nothing_is_violated_where_all_roots_are_inside_for_all_inputs_too(capsys, tmp_path):
+    """--for-all takes the only output; c2, an identity, is no bad news."""
+    path = one_output(tmp_path)
+    words = ["--samples", 3, "--rule", "w2", "--root", "hinge", "--for-all", "box:-1:2"]
+    status, out, err = run(capsys, path, *words)
+    said = " ".join(out.split())
+    assert (status, err) == (0, "")
+    assert "c2, proved: " in said
+    assert "c5, w2, refuted: " in said
+    assert run(capsys, path, *words, "--claim", "c2")[0] == 1
+    assert run(capsys, path, *words[:-4], "--root", "hinge", "--rule", "pinv", "--for-all", "box:-1:2")[0] == 3
+
+
+def test_every_box_is_decided(capsys, tmp_path):
+    words = ["--samples", 2, "--rule", "w2", "--for-all", "box:0:1", "--for-all", "box:-1:2", "--for-all", "box:0:1"]
+    _, out, _ = run(capsys, one_output(tmp_path), *words, "--json", "-")
+    boxes = [claim["box"] for claim in json.loads(out)["claims"] if claim.get("box")]
+    assert boxes == ["box:0:1", "box:0:1", "box:-1:2", "box:-1:2"]
 
 
 def test_nearest_roots_are_shown_with_what_they_would_explain(capsys, net):

@@ -37,8 +37,8 @@ class Norms:
     spectral: float
 
 
-_NORMS: Kept[Norms] = Kept()
-_SPECTRAL: Kept[float] = Kept()
+_NORMS: Kept[Norms] = Kept(light=True)
+_SPECTRAL: Kept[float] = Kept(light=True)
 
 
 def norms_of(weight: np.ndarray, device: torch.device | str) -> Norms:

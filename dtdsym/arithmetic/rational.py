@@ -107,8 +107,8 @@ RATIONAL = Rational()
 ZERO, ONE = fmpq(0), fmpq(1)
 
 
-def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
-    """Exact vector (size,) from a sequence, array or tensor of numbers.
+def vector(numbers: Any, *, size: int, name: str, what: str = "one point without a batch dimension") -> np.ndarray:
+    """Exact vector (size,) from a sequence, array or tensor of numbers. what: it is, for people.
 
     Raises ShapeMismatch if it is not a flat sequence of `size` numbers, NotExact if one of them is not finite."""
     if hasattr(numbers, "detach"):
@@ -116,7 +116,7 @@ def vector(numbers: Any, *, size: int, name: str) -> np.ndarray:
         numbers = (numbers.double() if numbers.is_floating_point() else numbers).numpy()
     array = np.asarray(numbers, dtype=object)
     if array.shape != (size,):
-        raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), one point without a batch dimension")
+        raise ShapeMismatch(f"{name} has shape {array.shape}; expected ({size},), {what}")
     try:
         return _each(lambda number: _rational(_written(number)), array)
     except NotExact as err:
@@ -153,7 +153,12 @@ def from_text(written: str) -> Fraction:
 def exact_floats(numbers: Any, *, name: str) -> np.ndarray:
     """float64 array equal to these numbers, exactly. Raises NotExact where float64 cannot hold one of them."""
     array = np.asarray(numbers, dtype=object)
-    floats = np.array([float(number) for number in array.ravel()], dtype=np.float64).reshape(array.shape)
+    try:
+        floats = np.array([float(number) for number in array.ravel()], dtype=np.float64).reshape(array.shape)
+    except OverflowError as err:
+        raise NotExact(
+            f"{name}: a number beyond the largest float64; weights are floats and are never rounded"
+        ) from err
     for number, stored in zip(array.ravel(), floats.ravel(), strict=True):
         if np.isfinite(stored) and Fraction(number) != Fraction(float(stored)):
             raise NotExact(f"{name}: {number!r} is not exactly a float64; weights are floats and are never rounded")

@@ -27,7 +27,7 @@ SAFETY = 16.0
 
 
 _WEIGHTS: Kept[torch.Tensor] = Kept()
-_SCALES: Kept[torch.Tensor] = Kept()
+_SCALES: Kept[torch.Tensor] = Kept(light=True)
 
 
 class ShakenArithmetic(TensorArithmetic):

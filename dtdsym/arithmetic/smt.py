@@ -54,4 +54,4 @@ def numeral(value: Fraction) -> z3.RatNumRef:
 
 def fraction_of(term: z3.ExprRef) -> Fraction | None:
     """The rational number that a term is; None if it is none."""
-    return from_text(term.as_string()) if z3.is_rational_value(term) else None
+    return from_text(term.as_string()) if z3.is_rational_value(term) or z3.is_int_value(term) else None

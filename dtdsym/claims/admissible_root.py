@@ -8,7 +8,7 @@ rest, or is not valid."""
 from __future__ import annotations
 
 from dtdsym.arithmetic.rational import text
-from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict, sentence
 from dtdsym.errors import InputError
 from dtdsym.relevance.root_search import AdmissibleRoot, RootQuestion, relevance_form, root_in
 
@@ -19,7 +19,7 @@ def decide(question: Question) -> Verdict:
     try:
         form = relevance_form(question.home, question.one, question.layer, None)
     except InputError as zero:
-        return Undecided("admissible_root", statement, f"{str(zero)[0].upper()}{str(zero)[1:]}.")
+        return Undecided("admissible_root", statement, sentence(zero))
     found = root_in(RootQuestion(question.home, form))
     if isinstance(found, AdmissibleRoot):
         where = "inside the region" if found.inside else "on the boundary of a cell"

@@ -6,20 +6,23 @@ are all that there are, or decides what the formulas leave open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
 from typing import Any
 
-from dtdsym.arithmetic.rational import fraction, text
-from dtdsym.claims.verdict import Undecided, Verdict
-from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
-from dtdsym.geometry.arrangement import Arrangement, Box, arrangement, exact_box
+from dtdsym.arithmetic.rational import text
+from dtdsym.arithmetic.written import exact_number
+from dtdsym.claims.verdict import Undecided, Verdict, sentence
+from dtdsym.errors import BudgetSpent, InputError, RuleError, UnsupportedLayer
+from dtdsym.geometry.arrangement import Arrangement, arrangement
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget, Meter
-from dtdsym.network.network import Network
-from dtdsym.relevance.rule import Rule, parse_rule
+from dtdsym.network.network import Network, checked
+from dtdsym.relevance.composite import Composite, parse
+from dtdsym.relevance.rule import Rule
 
 IN_A_BOX: Mapping[str, str] = {
     "c2": "with constant roots Definition 3 is gradient x (input - root), at all inputs",
@@ -67,26 +70,36 @@ class BoxQuestion:
 def decide_in_box(
     claim: str,
     network: Network,
-    box: Box | Sequence[Any],
+    box: Box,
     *,
     logit: int = 0,
-    rule: str | Rule = "zplus",
+    rule: str | Rule | Composite = "zplus",
     above: Any = 0,
     budget: Budget | None = None,
 ) -> Verdict:
     """Proved, Refuted or Undecided, for all inputs of a closed box off hinges, on small networks.
 
-    claim: c2 (Proposition 2 on this network, for every activation pattern in the box), or c5 (whether any hinge root of
-    the first layer leaves its input's region; rules lrp0, w2, flat, zplus, gamma, x, zbox; of inputs whose logit is
-    above `above`). box: (low, high) for each input, exact. Raises InputError, RuleError, NotExact, ShapeMismatch."""
-    if claim not in IN_A_BOX:
+    claim: c2 (Proposition 2 on this plain network, for every activation pattern in the box; undecided on networks that
+    are not plain), or c5 (whether any hinge root of layer 1 leaves the region of the layer's input, of inputs whose
+    logit is above `above`). c5 can be proved, by an input that was placed exactly, for every rule with hinge roots and
+    every first layer; refuted for the rules lrp0, w2, flat, zplus, gamma, x and zbox where the first layer is a plain
+    linear one of the network's input, without batch normalisation. Elsewhere it is undecided where no root leaves at
+    sampled inputs. box: (low, high) for each input, exact, low below high. Raises InputError, RuleError (also for rules
+    without hinge roots), NotExact, ShapeMismatch."""
+    if claim not in tuple(IN_A_BOX):
         raise InputError(f"claim {claim!r} is not decided for a box; these are: {', '.join(IN_A_BOX)}")
-    one, allowed = network.logit(logit), budget or Budget()
+    one, allowed = checked(network).logit(logit), Budget.of(budget)
     bounds = exact_box(box, one.sizes[0])
-    question = BoxQuestion(one, bounds, fraction(above), parse_rule(rule), allowed, allowed.start())
+    question = BoxQuestion(one, bounds, exact_number(above, name="above"), _one_rule(rule), allowed, allowed.start())
     decided: Callable[[BoxQuestion], Verdict] = import_module(f"dtdsym.claims.{claim}_in_box").decide
     try:
         return decided(question)
     except (BudgetSpent, UnsupportedLayer) as why:
-        statement = f"{IN_A_BOX[claim][0].upper()}{IN_A_BOX[claim][1:]} of {question.name}."
-        return Undecided(claim, statement, f"{why}.")
+        return Undecided(claim, sentence(f"{IN_A_BOX[claim]} of {question.name}"), sentence(why))
+
+
+def _one_rule(rule: str | Rule | Composite) -> Rule:
+    found = parse(rule)
+    if isinstance(found, Composite):
+        raise RuleError(f"{found.label} is a composite; a box is decided for one rule")
+    return found

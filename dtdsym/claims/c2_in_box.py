@@ -3,7 +3,10 @@
 On a cell of the network all layers are affine. Definition 3 with roots that are constant there, in the same cell, is
 worked out symbolically on it: every root a symbol, a different one for each neuron of the layers above the first. It is
 compared, as a polynomial in inputs and roots, with grad f o (x - root of the first layer). Z3 says whether the patterns
-are all that there are. Proved is bad news: whatever the roots are, it is gradient x (input - root)."""
+are all that there are.
+
+Proved is no bad news here: on plain networks it is an identity, true wherever roots lie in the region and wherever they
+do not, and so no sign of a Taylor expansion that is not valid. Of one input (c2) it is asked for by name."""
 
 from __future__ import annotations
 
@@ -34,8 +37,9 @@ def decide(asked: BoxQuestion) -> Verdict:
                 "c2", statement, "On some cell it is another expression.", witness={"pattern": list(pattern)}
             )
     opinion = _second_opinion(asked, list(patterns))
-    reason = f"It is so on each of the {len(patterns)} activation patterns in the box, for all roots that share it."
-    return Proved("c2", statement, f"{reason} {opinion}", True, {"patterns": len(patterns), "z3": opinion})
+    each = "the one activation pattern" if len(patterns) == 1 else f"each of the {len(patterns)} activation patterns"
+    reason = f"It is so on {each} in the box, for all roots that share it."
+    return Proved("c2", statement, f"{reason} {opinion}", witness={"patterns": len(patterns), "z3": opinion})
 
 
 def _symbols(lift: SympyLift) -> list[list[tuple[sympy.Symbol, ...]]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtdsym.arithmetic.rational import fractions
-from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict, sentence
 from dtdsym.errors import InputError, Unreachable
 from dtdsym.network.plain import PlainLayer
 from dtdsym.relevance.forge import forge
@@ -30,7 +30,7 @@ def decide(question: Question) -> Verdict:
     try:
         found = forge(question.one, fractions(question.x), question.target)
     except Unreachable as why:
-        return Refuted("c3", statement, f"{why}.", grounds=question.target)
+        return Refuted("c3", statement, sentence(why), grounds=question.target)
     made = recursion(question.one, fractions(question.x), found, check=False, budget=question.budget)
     open_ = [one for layer in made.admissible for one in layer if one.name == "undecided"]
     if open_:

@@ -1,8 +1,8 @@
 """C5 for all inputs of a box: does any hinge root of the first layer leave the linear region of its input?
 
 Proved: an input, off hinges and with a logit above the threshold, with such a root, placed exactly. Refuted: for all of
-them every root that exists stays inside. First at points of the cells; then Z3 looks, cell by cell, for an input whose
-root is not in the cell. Geometry places what it finds: a root that has not left lies on a face of the region, on all of
+them every root that exists stays inside. First at sampled inputs; then Z3 looks, cell by cell, for an input whose root
+is not in the cell. Geometry places what it finds: a root that has not left lies on a face of the region, on all of
 which roots are inside, and Z3 looks elsewhere, until it finds no more. Proved is bad news, as for c5."""
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from dtdsym.arithmetic.rational import nearest_float, text
+from dtdsym.arithmetic.rational import text
+from dtdsym.arithmetic.written import shown
 from dtdsym.claims.box import BoxQuestion
 from dtdsym.claims.c5 import LEAVES
 from dtdsym.claims.verdict import Proved, Refuted, Undecided, Verdict
-from dtdsym.errors import NoRoot, OnHinge
+from dtdsym.errors import InputError, NoRoot, OnHinge, RuleError
+from dtdsym.geometry.budget import counted
 from dtdsym.geometry.maximum import NeverExceeds, exceeds
 from dtdsym.geometry.placement import Place, place
 from dtdsym.lifts.question import Found
-from dtdsym.lifts.root_leaves import root_leaves
-from dtdsym.relevance.root import roots
+from dtdsym.lifts.root_leaves import check_asked, root_leaves
+from dtdsym.relevance.root import check_kind, roots
 
 SAMPLES = 20
 Point = tuple[Fraction, ...]
@@ -30,19 +32,26 @@ Point = tuple[Fraction, ...]
 
 def decide(asked: BoxQuestion) -> Verdict:
     """Samples, then every cell."""
-    inputs = f"Some input of {asked.name} with a logit above {nearest_float(asked.above):g}"
+    check_kind(asked.one, 1, asked.rule, "hinge")
+    inputs = f"Some input of {asked.name} with a logit above {shown(asked.above)}"
     statement = f"{inputs} has a hinge root of {asked.rule.label}, at layer 1, outside its linear region."
     left = next(_sampled(asked), None)
     if left is None and isinstance(exceeds(asked.one, asked.bounds, asked.above, budget=asked.left), NeverExceeds):
         return Undecided("c5", statement, "No input of the box has such a logit, so there is nothing to decide.")
-    left = left or next(_searched(asked), None)
+    if left is None:
+        try:
+            check_asked(asked.one, asked.rule)
+        except (InputError, RuleError) as why:
+            return Undecided("c5", statement, f"No root leaves at sampled inputs. Of all inputs: {why}.")
+        left = next(_searched(asked), None)
     if left is not None:
         x, neuron, root, found = left
         reason = f"The root of neuron {neuron} at that input is {found.name}: {found.reason}."
-        shown = {"x": list(map(text, x)), "neuron": neuron, "root": list(map(text, root)), "place": found.name}
-        return Proved("c5", statement, reason, True, shown)
+        witness = {"x": list(map(text, x)), "neuron": neuron, "root": list(map(text, root)), "place": found.name}
+        return Proved("c5", statement, reason, True, witness)
     cells = len(asked.cells.cells)
-    reason = f"In none of the {cells} cells of the box does the root of any neuron leave, at any input off hinges."
+    held = f"The box holds {counted(cells, 'cell')}"
+    reason = f"{held}, and in none does the root of any neuron leave, at any input off hinges."
     return Refuted("c5", statement, reason, witness={"cells": cells})
 
 

@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from dtdsym.arithmetic.rational import fractions, vector
-from dtdsym.claims.verdict import Question, Undecided, Verdict
+from dtdsym.claims.verdict import Question, Undecided, Verdict, sentence
 from dtdsym.errors import BudgetSpent, InputError, UnsupportedLayer
 from dtdsym.geometry.budget import Budget
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.explain import flat_point
 from dtdsym.relevance.root import check_kind
@@ -53,7 +53,7 @@ def decide(
     claim: a name in CLAIMS. x (in,): the input, in numbers of any kind, read exactly. layer: the claim speaks of F_l
     and the roots of layer l. rule, root: as for `roots`. target: c3's relevance. budget: beyond it, Undecided.
     Raises InputError for an unknown claim, OnHinge where F_l has no gradient, RuleError, ShapeMismatch, NotExact."""
-    question = ask(network, flat_point(network, x), logit, layer, parse(rule), root, budget or Budget())
+    question = ask(network, flat_point(checked(network), x), logit, layer, parse(rule), root, Budget.of(budget))
     wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
     return answer(claim, replace(question, target=wanted))
 
@@ -76,7 +76,7 @@ def answer(claim: str, question: Question) -> Verdict:
     try:
         return decided(question)
     except (BudgetSpent, UnsupportedLayer) as why:
-        return Undecided(claim, f"{CLAIMS[claim][0].upper()}{CLAIMS[claim][1:]}.", f"{why}.")
+        return Undecided(claim, sentence(CLAIMS[claim]), sentence(why))
 
 
 def check_claim(claim: str) -> None:

@@ -7,7 +7,7 @@ b <= 0, a final ReLU, plain layers, F_l > 0 (a theorem: the origin is then never
 from __future__ import annotations
 
 from dtdsym.arithmetic.rational import ZERO
-from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
+from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict, sentence
 from dtdsym.errors import UnsupportedLayer
 from dtdsym.geometry.placement import place_in
 
@@ -31,7 +31,7 @@ def decide(question: Question) -> Verdict:
     if found.name == "undecided":
         if spoken:
             return Proved("nonpositive_bias", statement, f"By the theorem; {found.reason}.", True, witness)
-        return Undecided("nonpositive_bias", statement, found.reason, witness=witness)
+        return Undecided("nonpositive_bias", statement, sentence(found.reason), witness=witness)
     if found.inside:
         assert not spoken, "the origin is in a region where the theorem says it is not: a bug; please report"
         reason = f"It is {found.name}: {found.reason}. {theorem}"

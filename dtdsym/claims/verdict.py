@@ -93,6 +93,12 @@ class Verdict:
         return f"{self.claim}: {self.name}. {self.statement} {self.reason}"
 
 
+def sentence(why: object) -> str:
+    """An error's line, or a claim's, as a sentence."""
+    told = str(why)
+    return f"{told[:1].upper()}{told[1:]}."
+
+
 class Proved(Verdict):
     """The statement holds: a theorem about the exact network."""
 

@@ -20,18 +20,18 @@ from dtdsym.arithmetic.inequalities import whole_space as all_points
 from dtdsym.arithmetic.polyhedron import Polyhedron, whole_space
 from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.errors import InputError
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern
 from dtdsym.geometry.chart import Chart, chart_of
 from dtdsym.geometry.facets import Facet, shared_facets
 from dtdsym.geometry.subdivision import subdivided
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 
 if TYPE_CHECKING:
     import networkx
 
 Point = tuple[Fraction, ...]
-Box = Sequence[tuple[Any, Any]]
 """(low, high) for each coordinate, low < high, exact."""
 
 
@@ -202,10 +202,11 @@ def arrangement(
     progress: told with each cell how many there are.
 
     Raises InputError for a box or points that do not fit, BudgetSpent when there are more cells than it allows."""
-    function = network if logit is None else network.logit(logit)
+    own = checked(network)
+    function = own if logit is None else own.logit(logit)
     chart = chart_of(points, network.sizes[0])
     bounds = None if box is None else exact_box(box, chart.dimension)
-    meter = (budget or Budget()).start()
+    meter = Budget.of(budget).start()
     cells: list[OpenCell] = []
     for part in subdivided(function, chart.forms(), domain_of(chart.dimension, bounds, meter.tick)):
         meter.enter_cell()
@@ -213,19 +214,6 @@ def arrangement(
         if progress is not None:
             progress(len(cells))
     return Arrangement(network, chart, bounds, logit, tuple(cells))
-
-
-def exact_box(box: Box, dimension: int) -> tuple[tuple[Fraction, Fraction], ...]:
-    """The box's exact bounds. Raises InputError if it has another dimension, or a side that is empty."""
-    if len(box) != dimension:
-        raise InputError(f"the box has {len(box)} sides; the space that is listed has {dimension} dimensions")
-    found = []
-    for number, side in enumerate(box, start=1):
-        low, high = fractions(vector(side, size=2, name=f"side {number} of the box"))
-        if not low < high:
-            raise InputError(f"side {number} of the box is from {low} to {high}; give the lower bound first")
-        found.append((low, high))
-    return tuple(found)
 
 
 def domain_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 from dtdsym.errors import BudgetSpent, InputError
@@ -18,11 +18,20 @@ class Budget:
 
     seconds: float | None = None
     cells: int | None = None
+    stated: float | None = field(default=None, compare=False, repr=False)
+    """The seconds that were stated, where these are what is left of them."""
 
     def __post_init__(self) -> None:
         for name, value in (("seconds", self.seconds), ("cells", self.cells)):
             if value is not None and (not isinstance(value, Real) or not value > 0):
                 raise InputError(f"budget of {value!r} {name}; give a number above 0")
+
+    @staticmethod
+    def of(budget: Budget | None) -> Budget:
+        """What was given; None: no bound. Raises InputError for what is no budget."""
+        if budget is not None and not isinstance(budget, Budget):
+            raise InputError(f"budget={budget!r:.70}: give dtdsym.Budget(seconds=...) or dtdsym.Budget(cells=...)")
+        return Budget() if budget is None else budget
 
     def start(self) -> Meter:
         """A meter that begins to run now."""
@@ -39,18 +48,26 @@ class Meter:
         """Raises BudgetSpent once the time is up."""
         seconds = self.budget.seconds
         if seconds is not None and time.monotonic() - self.started > seconds:
-            raise BudgetSpent(f"the budget of {seconds} seconds ran out after {self.cells} cells")
+            stated = seconds if self.budget.stated is None else self.budget.stated
+            raise BudgetSpent(f"the budget of {counted(stated, 'second')} ran out after {counted(self.cells, 'cell')}")
 
     def left(self) -> Budget:
         """What a part of the decision may cost that starts now. Raises BudgetSpent once the time is up."""
         self.tick()
-        seconds = self.budget.seconds
+        seconds, stated = self.budget.seconds, self.budget.stated
         used = time.monotonic() - self.started
-        return self.budget if seconds is None else Budget(max(seconds - used, SHORTEST), self.budget.cells)
+        if seconds is None:
+            return self.budget
+        return Budget(max(seconds - used, SHORTEST), self.budget.cells, seconds if stated is None else stated)
 
     def enter_cell(self) -> None:
         """Count one more cell; raises BudgetSpent if that is one too many, or the time is up."""
         self.cells += 1
         if self.budget.cells is not None and self.cells > self.budget.cells:
-            raise BudgetSpent(f"the budget of {self.budget.cells} cells ran out")
+            raise BudgetSpent(f"the budget of {counted(self.budget.cells, 'cell')} ran out")
         self.tick()
+
+
+def counted(number: float, thing: str) -> str:
+    """ "1 cell", "3 cells"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

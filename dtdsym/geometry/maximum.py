@@ -8,7 +8,7 @@ Every leaf keeps multipliers that prove its bound, so that nobody has to trust t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
@@ -18,29 +18,13 @@ import numpy as np
 
 from dtdsym.arithmetic.closed import Infeasible
 from dtdsym.arithmetic.optimum import Minimum, minimise
-from dtdsym.arithmetic.rational import RATIONAL, fraction, fractions, vector
-from dtdsym.arithmetic.relaxation import Form, Relaxation
-from dtdsym.errors import InputError
+from dtdsym.arithmetic.rational import fraction, fractions
+from dtdsym.arithmetic.written import exact_number
+from dtdsym.errors import BudgetSpent, InputError
+from dtdsym.geometry.box import Box
 from dtdsym.geometry.budget import Budget, Meter
-from dtdsym.network.evaluate import evaluate
+from dtdsym.geometry.leaves import Leaf, Output, Phases
 from dtdsym.network.network import Network
-
-Box = Sequence[tuple[Any, Any]]
-"""(low, high) for each input, low <= high, exact."""
-Phases = tuple[tuple[int, int], ...]
-"""(neuron, 1 active or -1 inactive), in the order in which they were assumed. Neurons are numbered as a forward pass
-meets them; max(a, b) in a pool's window counts as the neuron b + [a - b]."""
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """multipliers >= 0 of the relaxation's rows under these phases: share times (the bound - the output) less their
-    sum is a constant >= 0, above 0 where share is 0. share 1: the output is at most the bound; 0: the phases exclude
-    each other on the box."""
-
-    phases: Phases
-    share: int
-    multipliers: tuple[Fraction, ...]
 
 
 @dataclass(frozen=True)
@@ -58,6 +42,7 @@ class Exceeds:
 
     point: tuple[Fraction, ...]
     value: Fraction
+    threshold: Fraction
 
 
 @dataclass(frozen=True)
@@ -68,21 +53,31 @@ class NeverExceeds:
     leaves: tuple[Leaf, ...]
 
 
+@dataclass(frozen=True)
+class SoFar:
+    """What a search knew when its budget was spent: the best point (in,), its output `value`, and a bound that the
+    output nowhere in the box exceeds; None before the first linear program is solved."""
+
+    point: tuple[Fraction, ...]
+    value: Fraction
+    bound: Fraction | None
+
+
 def maximum(
     network: Network,
     box: Box,
     *,
-    logit: int = 0,
+    logit: int | None = None,
     factors: Sequence[Any] | None = None,
     budget: Budget | None = None,
 ) -> Maximum:
-    """The greatest value on a closed box of one output, or of the sum of all outputs times `factors` (outputs,).
+    """The greatest value on a closed box of one output (0), or of the sum of all outputs times `factors` (outputs,).
 
-    box: (low, high) for each input. Exponential in the number of neurons that change phase in the box.
-    Raises BudgetSpent, a cell being a node of the tree; InputError, NotExact, ShapeMismatch."""
-    search = _Search(_Question(network, box, logit, factors), (budget or Budget()).start())
-    while search.bound > search.value:
-        search.split()
+    box: (low, high) for each input; both may be one number. Exponential in the number of neurons that change phase in
+    the box. Raises BudgetSpent, whose `so_far` is a SoFar, a cell being a node of the tree; InputError, NotExact,
+    ShapeMismatch."""
+    search = _Search(Output(network, box, logit, factors), Budget.of(budget).start())
+    search.until(lambda: search.bound <= search.value)
     return Maximum(search.point, search.value, search.leaves())
 
 
@@ -91,93 +86,45 @@ def exceeds(
     box: Box,
     threshold: Any,
     *,
-    logit: int = 0,
+    logit: int | None = None,
     factors: Sequence[Any] | None = None,
     budget: Budget | None = None,
 ) -> Exceeds | NeverExceeds:
     """Whether an output, or a sum of all times `factors`, is above a threshold anywhere in a closed box.
 
     Arguments and errors as for `maximum`, which it ends before."""
-    limit = fraction(threshold)
-    search = _Search(_Question(network, box, logit, factors), (budget or Budget()).start())
-    while search.value <= limit < search.bound:
-        search.split()
+    limit = exact_number(threshold, name="threshold")
+    search = _Search(Output(network, box, logit, factors), Budget.of(budget).start())
+    search.until(lambda: search.value > limit or search.bound <= limit)
     if search.value > limit:
-        return Exceeds(search.point, search.value)
+        return Exceeds(search.point, search.value, limit)
     return NeverExceeds(limit, search.leaves())
 
 
 def check(
     network: Network,
     box: Box,
-    outcome: Maximum | NeverExceeds,
+    outcome: Maximum | Exceeds | NeverExceeds,
     *,
-    logit: int = 0,
+    logit: int | None = None,
     factors: Sequence[Any] | None = None,
 ) -> None:
-    """Accept iff the leaves prove the outcome for this question. Raises ArithmeticError with what they do not show."""
-    question = _Question(network, box, logit, factors)
-    bound = outcome.threshold if isinstance(outcome, NeverExceeds) else outcome.value
-    if isinstance(outcome, Maximum):
-        if any(not low <= p <= high for p, (low, high) in zip(outcome.point, question.box, strict=True)):
-            raise ArithmeticError("the point is not in the box")
-        if question.at(outcome.point) != outcome.value:
-            raise ArithmeticError("the output has another value at the point")
-    _check_complete([leaf.phases for leaf in outcome.leaves])
-    for leaf in outcome.leaves:
-        _check_leaf(question, leaf, bound)
+    """Accept iff point and leaves prove the outcome for this question; its numbers are read exactly, nothing rounds.
 
-
-def _check_complete(paths: Sequence[Phases]) -> None:
-    """Whatever the phases are, some path assumes none of the opposite ones."""
-    if any(not path for path in paths):
-        return
-    if not paths or len({path[0][0] for path in paths}) != 1:
-        raise ArithmeticError("the leaves do not cover all phases")
-    for phase in (1, -1):
-        _check_complete([path[1:] for path in paths if path[0][1] == phase])
-
-
-def _check_leaf(question: _Question, leaf: Leaf, bound: Fraction) -> None:
-    relaxation, form = question.relaxed(dict(leaf.phases))
-    rows = relaxation.rows()
-    total = [leaf.share * fraction(-entry) for entry in form] + [Fraction(0)] * (len(rows[0]) - len(form))
-    total[0] += leaf.share * bound
-    if len(leaf.multipliers) != len(rows):
-        raise ArithmeticError(f"{len(leaf.multipliers)} multipliers for {len(rows)} rows")
-    for y, (*slopes, constant) in zip(leaf.multipliers, rows, strict=True):
-        if y < 0:
-            raise ArithmeticError("a multiplier is negative")
-        if y:
-            total = [t - y * int(entry) for t, entry in zip(total, [constant, *slopes], strict=True)]
-    if leaf.share not in (0, 1) or any(total[1:]) or total[0] < 0 or (leaf.share == 0 and total[0] == 0):
-        raise ArithmeticError(f"the multipliers do not prove the bound {bound} where {dict(leaf.phases)}")
-
-
-class _Question:
-    """One output, or a combination of all, on a box."""
-
-    def __init__(self, network: Network, box: Box, logit: int, factors: Sequence[Any] | None) -> None:
-        size, outputs = network.sizes[0], network.sizes[-1]
-        if len(box) != size or any(len(pair) != 2 for pair in box):
-            raise InputError(f"a box of {len(box)} sides for {size} inputs; give (low, high) for each")
-        lows, highs = (fractions(vector([pair[k] for pair in box], size=size, name="box")) for k in range(2))
-        if any(low > high for low, high in zip(lows, highs, strict=True)):
-            raise InputError("the box is empty: a low end is above its high end")
-        self.box = tuple(zip(lows, highs, strict=True))
-        self.network = network.logit(logit) if factors is None else network
-        own = [1] if factors is None else factors
-        self.factors = vector(own, size=1 if factors is None else outputs, name="factors")
-
-    def relaxed(self, phases: Mapping[int, int]) -> tuple[Relaxation, Form]:
-        """The relaxation under these phases, and the output as a form of its variables."""
-        relaxation = Relaxation(self.box, phases)
-        value = evaluate(self.network, relaxation, {0: relaxation.inputs()})[len(self.network.nodes) - 1]
-        return relaxation, relaxation.form(value @ self.factors)
-
-    def at(self, point: Sequence[Fraction]) -> Fraction:
-        """The output at a point, exact."""
-        return fraction(RATIONAL.lift(self.network(point)) @ self.factors)
+    Raises ArithmeticError with what they do not show, NotExact for what is no exact number; InputError."""
+    output = Output(network, box, logit, factors)
+    match outcome:
+        case Maximum():
+            output.check_point(outcome.point, outcome.value)
+            output.check_leaves(outcome.leaves, outcome.value)
+        case NeverExceeds():
+            output.check_leaves(outcome.leaves, outcome.threshold)
+        case Exceeds():
+            output.check_point(outcome.point, outcome.value)
+            if not fraction(outcome.value) > fraction(outcome.threshold):
+                raise ArithmeticError("the value is not above the threshold")
+        case _:
+            raise InputError(f"{outcome!r:.70} is no outcome of maximum or exceeds")
 
 
 @dataclass(frozen=True, order=True)
@@ -198,13 +145,24 @@ class _Node:
 class _Search:
     """The parts that are still to be split, the greatest bound first; those without a point; the best point so far."""
 
-    def __init__(self, question: _Question, meter: Meter) -> None:
-        self.question, self.meter, self.order = question, meter, count()
+    def __init__(self, output: Output, meter: Meter) -> None:
+        self.output, self.meter, self.order = output, meter, count()
         self.empty: list[Leaf] = []
         self.parts: list[_Node] = []
-        self.point = tuple(low for low, _ in question.box)
-        self.value = question.at(self.point)
-        self._add(())
+        self.point = tuple(low for low, _ in output.box)
+        self.value = output.at(self.point)
+
+    def until(self, decided: Callable[[], bool]) -> None:
+        """Split parts. Raises BudgetSpent, with what is known then."""
+        bound: Fraction | None = None
+        try:
+            self._add(())
+            while not decided():
+                bound = self.bound
+                self.split()
+        except BudgetSpent as spent:
+            spent.so_far = SoFar(self.point, self.value, bound)
+            raise
 
     @property
     def bound(self) -> Fraction:
@@ -224,7 +182,7 @@ class _Search:
 
     def _add(self, phases: Phases) -> None:
         self.meter.enter_cell()
-        relaxation, form = self.question.relaxed(dict(phases))
+        relaxation, form = self.output.relaxed(dict(phases))
         goal, scale = relaxation.whole([-entry for entry in form])
         outcome = minimise(goal, relaxation.rows(), self.meter.tick)
         if isinstance(outcome, Infeasible):
@@ -232,13 +190,13 @@ class _Search:
             return
         assert isinstance(outcome, Minimum), "the box bounds every variable"
         multipliers = fractions(np.array([y / scale for y in outcome.multipliers], dtype=object))
-        self._try(fractions(np.array(outcome.point[: len(self.question.box)], dtype=object)))
+        self._try(fractions(np.array(outcome.point[: len(self.output.box)], dtype=object)))
         loosest = max(((relaxation.slack(u, outcome.point), u.neuron) for u in relaxation.unsettled), default=(0, 0))
         neuron = loosest[1] if loosest[0] > 0 else None
         lack = fraction(outcome.value / scale)
         heapq.heappush(self.parts, _Node(lack, next(self.order), Leaf(phases, 1, multipliers), neuron))
 
     def _try(self, point: tuple[Fraction, ...]) -> None:
-        value = self.question.at(point)
+        value = self.output.at(point)
         if value > self.value:
             self.point, self.value = point, value

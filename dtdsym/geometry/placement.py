@@ -85,7 +85,7 @@ def place(
     """Place of `other` relative to N_{F_l}(a_l). x (in,) is the network's input; other has the shape of layer l's
     input. Numbers are read exactly. Raises OnHinge if F_l bends at a_l."""
     function, a = slice_at(network, x, logit=logit, layer=layer)
-    home = Component(function, a, budget or Budget())
+    home = Component(function, a, Budget.of(budget))
     return place_in(home, vector(other, size=home.function.size, name="other"), home.budget)
 
 

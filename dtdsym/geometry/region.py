@@ -28,4 +28,4 @@ def region(
 ) -> Region:
     """N_{F_l}(a_l) for the input x (in,) of the network. Raises OnHinge if F_l bends at a_l."""
     function, a = slice_at(network, x, logit=logit, layer=layer)
-    return Region(function, a, budget or Budget())
+    return Region(function, a, Budget.of(budget))

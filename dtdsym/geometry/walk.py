@@ -66,7 +66,7 @@ def walk(
 
     Raises BudgetSpent (each breakpoint counts as a cell), ShapeMismatch, NotExact."""
     function, a = slice_at(network, x, logit=logit, layer=layer)
-    meter = (budget or Budget()).start()
+    meter = Budget.of(budget).start()
     return walk_slice(function, a, vector(other, size=function.size, name="other"), meter)
 
 

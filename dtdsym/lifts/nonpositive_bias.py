@@ -11,16 +11,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import z3
 
 from dtdsym.arithmetic.smt import numeral
+from dtdsym.arithmetic.whole import whole_number
+from dtdsym.arithmetic.written import exact_number
 from dtdsym.errors import InputError, NotExact, OnHinge, Unknown
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
 from dtdsym.lifts.derivatives import tangents
-from dtdsym.lifts.question import LIMIT, Found, Points, Question
+from dtdsym.lifts.question import Found, Points, Question
+from dtdsym.lifts.questions import in_box
+from dtdsym.lifts.values import is_listed
 from dtdsym.lifts.z3_lift import Terms, Z3Lift, lift_slice
 from dtdsym.network.layers import Affine
 from dtdsym.network.network import Network, sequential
@@ -37,26 +42,29 @@ class Counterexample:
 
 
 def nonpositive_bias_counterexample(
-    widths: Sequence[int], *, side: int = 4, budget: Budget | None = None, steps: int | None = None
+    widths: Sequence[int], *, side: Any = 4, budget: Budget | None = None, steps: int | None = None
 ) -> Counterexample:
     """One that Z3 finds for these widths, (in, ..., 1), all numbers in [-side, side] before they are made whole.
 
     The weights of a layer, and all biases from there on, are multiplied by one positive number, which keeps signs,
     cells and the equality of gradients. The origin is then placed exactly: `outside`.
-    Raises InputError for widths; Unknown where Z3 finds none within the limits."""
-    found = nonpositive_bias_question(widths, side=side).ask(budget or LIMIT, steps=steps)
+    Raises InputError for widths and sides, also where Z3 answers that there is none; Unknown beyond the limits."""
+    found = nonpositive_bias_question(widths, side=side).ask(budget, steps=steps)
     if not isinstance(found, Found):
-        raise Unknown(f"no counterexample of widths {'-'.join(map(str, widths))} has all numbers within {side} of 0")
+        none = found.question.statement.removeprefix("a ")
+        raise InputError(f"Z3 answers that no {none}, of numbers within {side} of 0; widen side")
     return Counterexample(whole_network(widths, found.points), found.points["x"])
 
 
-def nonpositive_bias_question(widths: Sequence[int], *, side: int = 4) -> Question:
+def nonpositive_bias_question(widths: Sequence[int], *, side: Any = 4) -> Question:
     """Whether there are weights, biases <= 0 and an x, all in [-side, side], with f(x) > 0, x and the origin in open
     cells on which no neuron is zero, and their gradients different.
 
-    Points: x, and by layer weight_1, row by row, bias_1, ... Raises InputError for widths."""
-    if len(widths) < 2 or widths[-1] != 1 or min(widths) < 1:
-        raise InputError(f"widths {tuple(widths)}: expected (in, ..., 1), one number a layer besides the input's")
+    side: a number above 0, read exactly. Points: x, and by layer weight_1, row by row, bias_1, ... Raises InputError
+    for widths and sides."""
+    widths, room = _checked_widths(widths), exact_number(side, name="side")
+    if room <= 0:
+        raise InputError(f"side={side!r:.70}: give a number above 0, so that there is room for weights and an input")
     shape = sequential(*((np.zeros((m, n)), np.zeros(m)) for n, m in pairwise(widths)))
     unknowns = {name: _constants(name, size) for name, size in _names(widths)}
     named = {id(array): terms for array, terms in _weights(shape, unknowns)}
@@ -67,10 +75,18 @@ def nonpositive_bias_question(widths: Sequence[int], *, side: int = 4) -> Questi
     formulas = [*here.constraints, *there.constraints, here.outputs[0] > 0]
     formulas += [_off_hinges(here), _off_hinges(there), _different(here, there, named)]
     for name, terms in unknowns.items():
-        high = 0 if name.startswith("bias") else side
-        formulas += [z3.And(-side <= term, term <= high) for term in terms]
+        high = Fraction(0) if name.startswith("bias") else room
+        formulas += in_box(terms, [(-room, high)] * len(terms))
     statement = f"a network {'-'.join(map(str, widths))} with biases <= 0 has another gradient at x than at the origin"
     return Question(statement, unknowns, tuple(formulas), lambda points: _holds(widths, points), "QF_NRA")
+
+
+def _checked_widths(widths: Any) -> tuple[int, ...]:
+    own = tuple(map(whole_number, widths)) if is_listed(widths) else ()
+    known = tuple(width for width in own if width is not None and width > 0)
+    if len(known) < 2 or known != own or known[-1] != 1:
+        raise InputError(f"widths={widths!r:.70}: expected (in, ..., 1), a whole number for the input and each layer")
+    return known
 
 
 def _names(widths: Sequence[int]) -> Iterator[tuple[str, int]]:
@@ -107,11 +123,11 @@ def _different(one: Z3Lift, other: Z3Lift, named: dict[int, np.ndarray]) -> z3.B
 
 
 def _holds(widths: Sequence[int], points: Points) -> bool:
-    """Whether the numbers are a counterexample, by exact geometry. False for numbers that no network can hold."""
+    """Whether the numbers are a counterexample, by exact geometry. Raises Unknown for numbers that no network holds."""
     try:
         network = whole_network(widths, points)
-    except NotExact:
-        return False
+    except NotExact as err:
+        raise Unknown(f"Z3's numbers, made whole, are no network's: {err}; give a smaller side") from err
     biases = all((node.bias <= 0).all() for node in network.nodes if isinstance(node, Affine))
     x = points["x"]
     return biases and network(x)[0] > 0 and _place(network, x) == "outside"

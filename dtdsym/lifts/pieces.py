@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import sympy
 from dtdsym.arithmetic.germ import GERM, affine_forms, integers, is_zero, over
 from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
 from dtdsym.arithmetic.symbolic import Symbolic
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.errors import InputError, OnHinge, ShapeMismatch
 from dtdsym.geometry.cell import Pattern, cell_at, masks_of
 from dtdsym.network.evaluate import apply
@@ -78,12 +79,15 @@ def piece_of(network: Network, inputs: Sequence[sympy.Symbol], world: Symbolic, 
 
 def checked_pattern(network: Network, pattern: Sequence[int]) -> Pattern:
     """The pattern, if it is one. Raises ShapeMismatch, InputError."""
+    if not isinstance(pattern, Iterable):
+        raise ShapeMismatch(f"the pattern is {pattern!r:.70}; give its entries, 1, -1 or 0, as pattern_at(x) does")
     function, own = whole(network), tuple(pattern)
     expected = sum(function.choices(node) for node in function.bending)
     if len(own) != expected:
         raise ShapeMismatch(f"a pattern of {len(own)} entries; this network makes {expected} choices")
-    if not set(own) <= {-1, 0, 1}:
-        raise InputError(f"the pattern holds {sorted(set(own) - {-1, 0, 1})}; its entries are 1, -1 or 0")
+    strange = [entry for entry in own if whole_number(entry) not in (-1, 0, 1)]
+    if strange:
+        raise InputError(f"the pattern holds {strange!s:.70}; its entries are 1, -1 or 0")
     for node, mask in masks_of(function, own).items():
         if mask.ndim == 2 and not (mask.sum(axis=1) == 1).all():
             raise InputError(f"node {node}: every window of a max-pool has one winner, so one entry 1 in the pattern")

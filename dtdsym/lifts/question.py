@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NoReturn
 
 import z3
 
 from dtdsym.arithmetic.smt import fraction_of
-from dtdsym.errors import Unknown
+from dtdsym.arithmetic.whole import whole_number
+from dtdsym.errors import InputError, Unknown
 from dtdsym.geometry.budget import Budget
 from dtdsym.lifts.smtlib import smtlib
 
@@ -17,6 +19,10 @@ LIMIT = Budget(seconds=60)
 """What one question may cost where nothing else is said."""
 DIGITS = 40
 """Of the decimals that stand in for an irrational number of a model; the point is verified as it then is."""
+
+LINEAR = ("QF_LRA", "QF_LIRA")
+LONGEST = 2**32 - 1
+"""Milliseconds that mean no limit to Z3."""
 
 Points = Mapping[str, tuple[Fraction, ...]]
 
@@ -26,7 +32,8 @@ class Question:
     """Whether the unknown numbers can be such that all assertions hold.
 
     statement: the question in words. unknowns: name -> the terms whose values make a point. verified: whether points
-    have the property, by the rational arithmetic alone. logic: QF_LRA, or QF_NRA where unknowns are multiplied.
+    have the property, by the rational arithmetic alone. logic: dtdsym.lifts.logic's, QF_LRA unless unknowns are
+    multiplied or whole numbers asked for.
     """
 
     statement: str
@@ -40,7 +47,7 @@ class Question:
         Z3's own count (rlimit). Without a budget: 60 seconds.
 
         Raises Unknown where Z3 gives no answer within the limits, or none that the rational arithmetic confirms."""
-        solver = self._solver(budget or LIMIT, steps)
+        solver = self._solver(LIMIT if budget is None else Budget.of(budget), steps)
         answer = solver.check()
         if answer == z3.unsat:
             return Unsat(self)
@@ -49,22 +56,36 @@ class Question:
                 f"Z3 answers unknown ({solver.reason_unknown()}) to whether {self.statement}; give a larger budget, or "
                 "ask about a smaller network or box"
             )
-        points = {name: tuple(map(_value(solver.model()), terms)) for name, terms in self.unknowns.items()}
+        found = {name: [_value(solver.model(), term) for term in terms] for name, terms in self.unknowns.items()}
+        points = {name: tuple(number for number, _ in numbers) for name, numbers in found.items()}
         if not self.verified(points):
-            assert self.logic != "QF_LRA", f"a model of {self.statement!r} fails in exact arithmetic: please report"
-            raise Unknown(f"Z3's point for whether {self.statement} is irrational, and the rational next to it fails")
+            self._refuse(all(rational for numbers in found.values() for _, rational in numbers))
         return Found(self, points)
 
+    def _refuse(self, rational: bool) -> NoReturn:
+        assert not (rational and self.logic in LINEAR), f"a model of {self.statement!r} fails: please report"
+        if rational:
+            raise Unknown(
+                f"Z3's point for whether {self.statement} is not confirmed in exact arithmetic; ask about a smaller "
+                "network or box"
+            )
+        raise Unknown(f"Z3's point for whether {self.statement} is irrational, and the rational next to it fails")
+
     def to_smtlib(self) -> str:
-        """The question as an SMT-LIB 2.6 script: `sat` means that there is such a point."""
-        return smtlib(self.logic, self.assertions, self.statement)
+        """The question as an SMT-LIB 2.6 script: `sat` means that there is such a point.
+
+        Raises InputError for assertions that are no arithmetic of reals and whole numbers."""
+        return smtlib(self.assertions, self.statement)
 
     def _solver(self, budget: Budget, steps: int | None) -> z3.Solver:
         solver = z3.SolverFor(self.logic)
         if budget.seconds is not None:
-            solver.set("timeout", max(1, int(budget.seconds * 1000)))
+            solver.set("timeout", int(max(1, min(budget.seconds * 1000, LONGEST))))
         if steps is not None:
-            solver.set("rlimit", steps)
+            limit = whole_number(steps)
+            if limit is None or not 1 <= limit <= LONGEST:
+                raise InputError(f"steps={steps!r:.70}: give a whole number from 1 to {LONGEST}, or None")
+            solver.set("rlimit", limit)
         solver.add(*self.assertions)
         return solver
 
@@ -84,15 +105,12 @@ class Unsat:
     question: Question
 
 
-def _value(model: z3.ModelRef) -> Callable[[z3.ArithRef], Fraction]:
-    """The value of a term; of an algebraic number that is irrational a rational number close to it."""
-
-    def of(term: z3.ArithRef) -> Fraction:
-        value = model.eval(term, model_completion=True)
-        found = fraction_of(value)
-        if found is None:
-            found = fraction_of(value.approx(DIGITS))
-        assert found is not None, f"{value} is no number"
-        return found
-
-    return of
+def _value(model: z3.ModelRef, term: z3.ArithRef) -> tuple[Fraction, bool]:
+    """The value of a term, and whether it is rational; of one that is not, a rational number close to it."""
+    value = model.eval(term, model_completion=True)
+    found = fraction_of(value)
+    if found is not None:
+        return found, True
+    near = fraction_of(value.approx(DIGITS))
+    assert near is not None, f"{value} is no number"
+    return near, False

@@ -4,8 +4,9 @@ A property is a Python function from a lift to a Z3 formula over its `inputs` an
 
     exists_in_box(network, [(0, 1)] * 10, lambda net: net.outputs[0] > net.outputs[1]).ask()
 
-Write constants in it as ints or Fractions: Z3 reads a float as the decimal that Python prints. Boxes are closed; cells,
-and with them regions, are open; inequalities are as strict as they are written.
+Write constants in it as ints, Fractions or `number(0.1)`: Z3 reads a bare float as the decimal that Python prints
+(dtdsym.lifts.properties). Boxes are closed, and a side may be one point; cells, and with them regions, are open;
+inequalities are as strict as they are written.
 """
 
 from __future__ import annotations
@@ -18,20 +19,18 @@ import z3
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions, vector
 from dtdsym.arithmetic.smt import numeral
-from dtdsym.errors import InputError
-from dtdsym.geometry.arrangement import Box, exact_box
+from dtdsym.geometry.box import Bounds, Box, exact_box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern, cell_at
 from dtdsym.geometry.component import Component
 from dtdsym.lifts.choices import Choices
+from dtdsym.lifts.logic import logic_of
+from dtdsym.lifts.properties import Property, formula, satisfies, stated
 from dtdsym.lifts.question import Points, Question
 from dtdsym.lifts.surroundings import open_cell
 from dtdsym.lifts.z3_lift import Terms, Z3Lift, lift_slice, to_z3
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice, slice_at
-
-Property = Callable[[Z3Lift], Any]
-Bounds = tuple[tuple[Fraction, Fraction], ...]
 
 
 def same_cell(network: Network, x: Sequence[Any], other: Sequence[Any], *, logit: int = 0, layer: int = 1) -> Question:
@@ -56,7 +55,7 @@ def same_cell(network: Network, x: Sequence[Any], other: Sequence[Any], *, logit
 def exists_in_box(network: Network, box: Box, having: Property) -> Question:
     """Whether some input in the closed box, (low, high) for each input, has the property. All of the network's outputs
     can be spoken of. Raises InputError for a box that does not fit, or where `having` gives no formula."""
-    lift, bounds = to_z3(network), exact_box(box, network.sizes[0])
+    lift, bounds = to_z3(network), exact_box(box, network.sizes[0], points=True)
     formulas = [*in_box(lift.inputs, bounds), formula(having, lift)]
     return _about(lift, "an input in the box has the property", formulas, [within(bounds), satisfies(having, lift)])
 
@@ -64,12 +63,12 @@ def exists_in_box(network: Network, box: Box, having: Property) -> Question:
 def for_all_in_box(network: Network, box: Box, having: Property) -> Question:
     """Whether some input in the closed box lacks the property: Unsat says that all inputs have it, and what is found is
     a counterexample. Raises InputError."""
-    lift, bounds = to_z3(network), exact_box(box, network.sizes[0])
+    lift, bounds = to_z3(network), exact_box(box, network.sizes[0], points=True)
 
     def lacking(at: Z3Lift) -> z3.BoolRef:
-        return z3.Not(formula(having, at))
+        return z3.Not(stated(having, at))
 
-    formulas = [*in_box(lift.inputs, bounds), lacking(lift)]
+    formulas = [*in_box(lift.inputs, bounds), z3.Not(formula(having, lift))]
     return _about(lift, "an input in the box lacks the property", formulas, [within(bounds), satisfies(lacking, lift)])
 
 
@@ -99,7 +98,7 @@ def exists_in_region(
 
     A property that only points on hinges have is not found. Raises OnHinge, BudgetSpent, InputError."""
     function, home = slice_at(network, x, logit=logit, layer=layer)
-    cells = Component(function, home, budget or Budget()).cells
+    cells = Component(function, home, Budget.of(budget)).cells
 
     def holds(point: Any) -> bool:
         return any(cell.holds(point) for cell in cells.values())
@@ -120,7 +119,7 @@ def _in_cells(
     formulas = [z3.Or([z3.And(choices.pattern(pattern)) for pattern in patterns]), formula(having, lift)]
     checks = [lambda point: holds(RATIONAL.lift(point)), satisfies(having, lift)]
     if box is not None:
-        bounds = exact_box(box, function.size)
+        bounds = exact_box(box, function.size, points=True)
         formulas += in_box(lift.inputs, bounds)
         checks.append(within(bounds))
     return _about(lift, f"a point of the {place} has the property", formulas, checks)
@@ -139,25 +138,7 @@ def question(
     statement: str, unknowns: dict[str, Terms], formulas: list[z3.BoolRef], verified: Callable[[Points], bool]
 ) -> Question:
     """A question in the logic that its formulas need."""
-    goal = z3.Goal()
-    goal.add(*formulas)
-    logic = "QF_LRA" if z3.Probe("is-qflra")(goal) else "QF_NRA"
-    return Question(statement, unknowns, tuple(formulas), verified, logic)
-
-
-def formula(having: Property, lift: Z3Lift) -> z3.BoolRef:
-    """What the property says of a lift. Raises InputError where it gives no formula."""
-    found = having(lift)
-    if isinstance(found, bool):
-        return z3.BoolVal(found)
-    if not z3.is_bool(found):
-        raise InputError(f"the property gave {found!r:.70}; expected a Z3 formula, such as net.outputs[0] > 1")
-    return found
-
-
-def satisfies(having: Property, lift: Z3Lift) -> Callable[[Sequence[Fraction]], bool]:
-    """Whether the property holds at a point, whose values the rational arithmetic computes."""
-    return lambda point: z3.is_true(z3.simplify(formula(having, lift.at(point))))
+    return Question(statement, unknowns, tuple(formulas), verified, logic_of(formulas))
 
 
 def within(bounds: Bounds) -> Callable[[Sequence[Fraction]], bool]:
@@ -165,7 +146,7 @@ def within(bounds: Bounds) -> Callable[[Sequence[Fraction]], bool]:
     return lambda point: all(low <= entry <= high for entry, (low, high) in zip(point, bounds, strict=True))
 
 
-def in_box(terms: Terms, bounds: Bounds) -> list[z3.BoolRef]:
+def in_box(terms: Terms, bounds: Sequence[tuple[Fraction, Fraction]]) -> list[z3.BoolRef]:
     """Together: the terms lie in the closed box."""
     return [
         z3.And(numeral(low) <= term, term <= numeral(high)) for term, (low, high) in zip(terms, bounds, strict=True)

@@ -30,7 +30,7 @@ from dtdsym.arithmetic.symbolic import Symbolic
 from dtdsym.errors import Inadmissible, InputError, OnHinge, ShapeMismatch
 from dtdsym.geometry.cell import masks_of
 from dtdsym.lifts.pieces import checked_pattern, whole
-from dtdsym.lifts.values import evaluated, exact_expressions, exactly
+from dtdsym.lifts.values import evaluated, exact_expressions, exactly, is_listed
 from dtdsym.network.network import Network
 from dtdsym.network.plain import PlainLayer, plain_layers
 
@@ -198,6 +198,8 @@ def recursion_of(
     network.logit(logit)
     if (pattern is None) == (x is None):
         raise InputError("a recursion is for one pattern that every root keeps, or for one input: give pattern= or x=")
+    if not is_listed(roots):
+        raise ShapeMismatch(f"roots is {roots!r:.70}; give a list of {len(layers)}, one entry a layer")
     if len(roots) != len(layers):
         raise ShapeMismatch(f"{len(roots)} entries in roots for {len(layers)} layers; give one a layer, first to last")
     found = tuple(
@@ -218,6 +220,11 @@ def recursion_of(
 
 def _roots_of(given: Any, layer: PlainLayer, only: int | None) -> tuple[Vector | None, ...]:
     """The roots of every neuron of a layer; None for those that are not explained. Raises ShapeMismatch."""
+    if not is_listed(given):
+        raise ShapeMismatch(
+            f"layer {layer.number}: its root is {given!r:.70}; give {layer.width} coordinates, or a list of "
+            "such for each neuron"
+        )
     each = bool(len(given)) and isinstance(given[0], list | tuple | np.ndarray | None)
     if each and len(given) != layer.size:
         raise ShapeMismatch(f"layer {layer.number}: roots for {len(given)} neurons; it has {layer.size}")
@@ -226,6 +233,8 @@ def _roots_of(given: Any, layer: PlainLayer, only: int | None) -> tuple[Vector |
 
 
 def _root(given: Any, layer: PlainLayer) -> Vector:
+    if not is_listed(given):
+        raise ShapeMismatch(f"layer {layer.number}: a root is {given!r:.70}; give {layer.width} coordinates")
     root = tuple(exact_expressions(list(given)))
     if len(root) != layer.width:
         raise ShapeMismatch(

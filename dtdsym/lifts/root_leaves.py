@@ -21,8 +21,10 @@ import z3
 
 from dtdsym.arithmetic.rational import RATIONAL, fraction, fractions, vector
 from dtdsym.arithmetic.smt import Smt, numeral
+from dtdsym.arithmetic.whole import whole_number
+from dtdsym.arithmetic.written import exact_number, shown
 from dtdsym.errors import InputError, NoRoot, RuleError
-from dtdsym.geometry.arrangement import Box, exact_box
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.cell import cell_at
 from dtdsym.geometry.placement import place
 from dtdsym.lifts.choices import Choices
@@ -31,7 +33,7 @@ from dtdsym.lifts.questions import in_box, question, within
 from dtdsym.lifts.surroundings import AnyCell, OneCell, Surroundings, gradient, one_cell
 from dtdsym.lifts.z3_lift import Terms, Z3Lift, lift_slice
 from dtdsym.network.layers import Affine, Relu
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 from dtdsym.network.slice import Slice
 from dtdsym.relevance.root import roots
 from dtdsym.relevance.rule import Rule, parse_rule
@@ -94,8 +96,11 @@ def root_leaves(
     input."""
     if leaves not in LEAVES:
         raise InputError(f"leaves {leaves!r}: expected {' or '.join(LEAVES)}")
-    one, own = network.logit(logit), parse_rule(rule)
-    function, bounds, least = Slice(one, 0, {}), exact_box(box, one.sizes[0]), fraction(above)
+    one, own = checked(network).logit(logit), parse_rule(rule)
+    check_asked(one, own)
+    neuron = _neuron(one, neuron)
+    function, bounds = Slice(one, 0, {}), exact_box(box, one.sizes[0], points=True)
+    least = exact_number(above, name="above")
     home, there = lift_slice(function), lift_slice(function, prefix="root.")
     near: Surroundings = AnyCell(Choices(home))
     if cell_of is not None:
@@ -115,8 +120,24 @@ def root_leaves(
 
     kind = {"cell": "not in its closed cell", "open cell": "not in its open cell"}
     where = kind.get(leaves, "where the gradient is another one")
-    statement = f"an input in the box with logit {logit} above {above} has a {own.label} root that is {where}"
+    statement = f"an input in the box with logit {logit} above {shown(least)} has a {own.label} root that is {where}"
     return question(statement, {"x": home.inputs, "root": there.inputs}, formulas, verified)
+
+
+def check_asked(network: Network, rule: Rule) -> None:
+    """Raises RuleError and InputError where roots of this rule, or of this first layer, are not asked about."""
+    layer = network.layer(1)
+    if not rule.built_in or rule.name not in RULES:
+        raise RuleError(f"rule {rule.label!r}: only roots of {', '.join(RULES)} are asked about")
+    if not isinstance(layer.linear, Affine) or layer.source != 0 or layer.norm is not None:
+        raise InputError("the first layer must be a plain linear layer of the network's input, without normalisation")
+
+
+def _neuron(network: Network, neuron: Any) -> int:
+    number, size = whole_number(neuron), network.layer(1).size
+    if number is None or not 0 <= number < size:
+        raise InputError(f"neuron {neuron!r} does not exist; the first layer has neurons 0 to {size - 1}")
+    return number
 
 
 def _sides(there: Z3Lift, neuron: int, rule: Rule) -> list[Choices]:
@@ -157,16 +178,11 @@ def _left(network: Network, x: Sequence[Fraction], root: Sequence[Fraction], lea
 
 def _root(network: Network, rule: Rule, neuron: int, x: Terms) -> tuple[Terms, list[z3.BoolRef]]:
     """The root's terms, and what else must hold."""
-    layer = network.layer(1)
-    if rule.name not in RULES:
-        raise RuleError(f"rule {rule.label!r}: only roots of {', '.join(RULES)} are asked about")
-    if not isinstance(layer.linear, Affine) or layer.source != 0 or layer.norm is not None:
-        raise InputError("the first layer must be a plain linear layer of the network's input, without normalisation")
-    if not 0 <= neuron < layer.size:
-        raise InputError(f"neuron {neuron!r} does not exist; the first layer has neurons 0 to {layer.size - 1}")
+    linear = network.layer(1).linear
+    assert isinstance(linear, Affine), "check_asked"
     if rule.name == "lrp0":
         return tuple(numeral(Fraction(0)) for _ in x), []
-    return direction_of(rule, layer.linear.weight[neuron], layer.linear.bias[neuron]).root(x)
+    return direction_of(rule, linear.weight[neuron], linear.bias[neuron]).root(x)
 
 
 def direction_of(rule: Rule, weights: np.ndarray, bias: Any) -> Direction:

@@ -13,8 +13,10 @@ import sympy
 
 from dtdsym.arithmetic.rational import fraction, fractions, vector
 from dtdsym.arithmetic.symbolic import Symbolic
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.errors import BudgetSpent, InputError
-from dtdsym.geometry.arrangement import Arrangement, Box, arrangement
+from dtdsym.geometry.arrangement import Arrangement, arrangement
+from dtdsym.geometry.box import Box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import Pattern
 from dtdsym.lifts.cases import by_cells, gradients_by_cells
@@ -24,7 +26,7 @@ from dtdsym.lifts.recursion import SymbolicRecursion, recursion_of
 from dtdsym.lifts.taylor import Expansion, taylor
 from dtdsym.lifts.values import evaluated, exactly
 from dtdsym.network.evaluate import evaluate
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 from dtdsym.network.plain import plain_layers
 
 MOST_CELLS = 1000
@@ -109,13 +111,14 @@ class SympyLift:
 
         pattern: of the piece that is expanded; its remainder is 0, and it is the network's expansion wherever input and
         root lie in the piece's closed cell. A smooth network needs none. Raises InputError, ShapeMismatch."""
-        if not 0 <= output < self.network.sizes[-1]:
+        number = whole_number(output)
+        if number is None or not 0 <= number < self.network.sizes[-1]:
             raise InputError(f"output {output!r} does not exist; the network has 0 to {self.network.sizes[-1] - 1}")
         if self.smooth:
-            return taylor(self.outputs[output], self.inputs, root, order)
+            return taylor(self.outputs[number], self.inputs, root, order)
         if pattern is None:
             raise InputError("a ReLU network is expanded piece by piece; give pattern=lift.pattern_at(x)")
-        return taylor(self.piece(pattern).outputs[output], self.inputs, root, order)
+        return taylor(self.piece(pattern).outputs[number], self.inputs, root, order)
 
     def recursion(
         self, roots: Sequence[Any], *, pattern: Sequence[int] | None = None, x: Any = None, logit: int = 0
@@ -133,7 +136,14 @@ class SympyLift:
     def at(self, x: Any, weights: Mapping[sympy.Symbol, Any] | None = None) -> tuple[Fraction, ...]:
         """The exact value of `outputs` at x (in,). weights: numbers for some weights in place of the network's own.
 
-        Raises NotExact for a smooth network, whose values are not rational."""
+        Raises NotExact for a smooth network, whose values are not rational; InputError for what is no weight of this
+        lift: a symbol of another kind, or an input."""
+        if not isinstance(weights, Mapping | None):
+            raise InputError(f"weights={weights!r:.70}: give numbers by weight, {{symbol: number}}")
+        foreign = [symbol for symbol in weights or {} if symbol not in self.weights]
+        if foreign:
+            held = "its weights are numbers" if not self.weights else "its weights are the symbols in lift.weights"
+            raise InputError(f"{', '.join(map(repr, foreign)):.70}: no weight of this lift; {held}")
         values = {**self._values(x), **{symbol: exactly(w, {}) for symbol, w in (weights or {}).items()}}
         return tuple(fraction(value) for value in evaluated(self.outputs, values))
 
@@ -152,11 +162,12 @@ class SympyLift:
             raise InputError(
                 "cells are known only for weights that are numbers; lift the network with weights='numbers'"
             )
+        allowed = Budget(cells=MOST_CELLS) if budget is None else Budget.of(budget)
         try:
-            return arrangement(self.network, box=box, budget=budget or Budget(cells=MOST_CELLS))
+            return arrangement(self.network, box=box, budget=allowed)
         except BudgetSpent as err:
             raise BudgetSpent(
-                f"{err}: too many cells for a Piecewise; give a smaller box, or use piece(pattern)"
+                f"{err} before all cells were listed; give a smaller box or a larger budget, or use piece(pattern)"
             ) from err
 
     def _require_pieces(self) -> None:
@@ -172,6 +183,7 @@ def to_sympy(
     weights: "numbers", or "symbols" W1[i,j], b1[i], ... (dtdsym.lifts.naming) whose numbers the lift keeps.
     activation: "relu"; or a smooth twin, with something else in the place of every ReLU: "softplus", log(1 + exp(z)),
     or a function of an expression. Max-pools stay. Raises InputError for another word."""
+    checked(network)
     if weights not in ("numbers", "symbols"):
         raise InputError(f"weights={weights!r}: expected 'numbers' or 'symbols'")
     smooth = _softplus if activation == "softplus" else activation if callable(activation) else None

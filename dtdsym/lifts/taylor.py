@@ -19,8 +19,9 @@ from typing import Any
 
 import sympy
 
+from dtdsym.arithmetic.whole import whole_number
 from dtdsym.errors import InputError, OnHinge, ShapeMismatch
-from dtdsym.lifts.values import exact_expressions
+from dtdsym.lifts.values import exact_expressions, expression_of, is_listed
 
 BENDING = (sympy.Max, sympy.Min, sympy.Abs, sympy.Piecewise, sympy.Heaviside, sympy.sign)
 
@@ -85,16 +86,18 @@ def taylor(function: Any, variables: Sequence[sympy.Symbol], root: Sequence[Any]
 
     Raises InputError for another order, ShapeMismatch for another root, OnHinge for an expression with maxima or
     cases, whose derivatives do not exist everywhere."""
-    expression = sympy.sympify(function)
-    if not isinstance(order, int) or order < 1:
+    expression, wanted = expression_of(function), whole_number(order)
+    if wanted is None or wanted < 1:
         raise InputError(f"an expansion of order {order!r}; give a whole number from 1")
+    if not is_listed(root):
+        raise ShapeMismatch(f"the root is {root!r:.70}; give {len(variables)} entries, numbers or expressions")
     if len(root) != len(variables):
         raise ShapeMismatch(f"a root of {len(root)} entries for {len(variables)} variables; give one each")
     if expression.has(*BENDING):
         raise OnHinge(
             "the expression has maxima or cases, so no derivative everywhere; expand a piece, or a smooth twin"
         )
-    return Expansion(expression, tuple(variables), tuple(exact_expressions(list(root))), order)
+    return Expansion(expression, tuple(variables), tuple(exact_expressions(list(root))), wanted)
 
 
 def _vanishes(change: sympy.Expr, t: sympy.Symbol) -> bool:

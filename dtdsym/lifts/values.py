@@ -21,7 +21,15 @@ def exactly(expression: Any, values: Mapping[sympy.Symbol, Any]) -> Fraction:
     Raises NotExact for anything else, InputError for a symbol without a value and where no case holds, OnHinge for a
     step at 0."""
     known = {symbol: fraction(_plain(value)) for symbol, value in values.items()}
-    return fraction(evaluated([sympy.sympify(expression)], known)[0])
+    return fraction(evaluated([expression_of(expression)], known)[0])
+
+
+def expression_of(value: Any) -> sympy.Basic:
+    """The expression that a value is; numbers as they stand. Raises InputError for what is none, text among it."""
+    try:
+        return sympy.sympify(_plain(value), strict=True)
+    except (sympy.SympifyError, TypeError, ValueError) as err:
+        raise InputError(f"{value!r:.70} is no expression of SymPy; give one, or a number") from err
 
 
 def evaluated(expressions: Sequence[sympy.Basic], values: Mapping[sympy.Symbol, Any]) -> list[Any]:
@@ -34,6 +42,11 @@ def evaluated(expressions: Sequence[sympy.Basic], values: Mapping[sympy.Symbol, 
 def exact_expressions(numbers: Any) -> Any:
     """Expressions and numbers, nested, as an object array of expressions; numbers are read exactly."""
     return SYMBOLIC.lift(numbers)
+
+
+def is_listed(value: Any) -> bool:
+    """Whether it is a sequence of entries, not one entry and not text."""
+    return hasattr(value, "__len__") and not isinstance(value, str)
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,9 @@
 """`exists an input in a box with a property of the outputs` for network verifiers: a VNN-LIB 1.0 file and an ONNX file.
 
 VNN-LIB 1.0 (Demarchi et al. 2023) states in SMT-LIB's words what the inputs X_i and outputs Y_j satisfy. Verifiers read
-decimals, and <= and >= alone: what does not fit is refused, never rounded or weakened.
+decimals, and <= and >= alone: what does not fit is refused, never rounded or weakened. Negative numbers are written
+-1.0 and an `and` of one comparison is kept, (or (and (<= Y_0 -1.0)) ...), as in the benchmarks of the verification
+competitions, which their readers expect, and unlike SMT-LIB's own (- 1.0).
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from fractions import Fraction
 
 import z3
 
+from dtdsym.arithmetic.rational import text
 from dtdsym.arithmetic.smt import fraction_of
+from dtdsym.arithmetic.written import decimal
 from dtdsym.errors import InputError
-from dtdsym.geometry.arrangement import Box, exact_box
-from dtdsym.lifts.questions import Property, formula
+from dtdsym.geometry.box import Box, exact_box
+from dtdsym.lifts.properties import Property, formula
 from dtdsym.lifts.z3_lift import Terms, Z3Lift
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 from dtdsym.network.onnx.write import write_onnx
 from dtdsym.network.slice import Slice
 
@@ -35,12 +39,15 @@ class VnnLib:
 def to_vnnlib(network: Network, box: Box, having: Property) -> VnnLib:
     """The question `exists_in_box` as files. `sat` means that there is such an input.
 
-    having: `and` and `or` of linear <= and >= over inputs and outputs. Raises InputError for anything else, and for
-    numbers that are no finite decimals; UnsupportedLayer as write_onnx does."""
-    bounds = exact_box(box, network.sizes[0])
+    having: `and` and `or` of linear <= and >= over inputs and outputs. Raises InputError for anything else, for a
+    property that is true or false of all inputs alike, and for numbers that are no finite decimals; UnsupportedLayer
+    as write_onnx does."""
+    bounds = exact_box(box, checked(network).sizes[0], points=True)
     inputs, outputs = (_constants(letter, network.sizes[node]) for letter, node in (("X", 0), ("Y", -1)))
     values = {0: inputs, len(network.nodes) - 1: outputs}
     written = _written(formula(having, Z3Lift(Slice(network, 0, {}), inputs, values, ())))
+    if isinstance(written, bool):
+        raise InputError(f"the property is {written} of all inputs alike: nothing for VNN-LIB to ask a verifier")
     lines = [f"(declare-const {term} Real)" for term in (*inputs, *outputs)]
     for term, (low, high) in zip(inputs, bounds, strict=True):
         lines += [f"(assert (>= {term} {_decimal(low)}))", f"(assert (<= {term} {_decimal(high)}))"]
@@ -51,13 +58,25 @@ def _constants(letter: str, size: int) -> Terms:
     return tuple(z3.Real(f"{letter}_{i}") for i in range(size))
 
 
-def _written(condition: z3.BoolRef) -> str:
+def _written(condition: z3.BoolRef) -> str | bool:
+    """In VNN-LIB's words, or what it always is: an `and` of none is true, an `or` of none false."""
     kind = condition.decl().kind()
+    if z3.is_true(condition) or z3.is_false(condition):
+        return bool(z3.is_true(condition))
     if kind in (z3.Z3_OP_AND, z3.Z3_OP_OR):
-        return f"({_WORDS[kind]} {' '.join(map(_written, condition.children()))})"
+        return _joined(kind, [_written(part) for part in condition.children()])
     if kind in _WORDS:
         return f"({_WORDS[kind]} {' '.join(map(_term, condition.children()))})"
     raise InputError(f"{condition!s:.70}: VNN-LIB has and, or, <= and >= alone; write the property with these")
+
+
+def _joined(kind: int, parts: list[str | bool]) -> str | bool:
+    """Without what changes nothing."""
+    neutral = kind == z3.Z3_OP_AND
+    if (not neutral) in parts:
+        return not neutral
+    left = [part for part in parts if isinstance(part, str)]
+    return f"({_WORDS[kind]} {' '.join(left)})" if left else neutral
 
 
 def _term(term: z3.ExprRef) -> str:
@@ -76,18 +95,7 @@ def _term(term: z3.ExprRef) -> str:
 
 def _decimal(number: Fraction) -> str:
     """The number in digits, exactly, as verifiers read it: -0.5, 3.0."""
-    twos, fives = (_times(number.denominator, prime) for prime in (2, 5))
-    places = max(twos, fives)
-    if number.denominator != 2**twos * 5**fives:
-        raise InputError(f"{number} is no finite decimal; VNN-LIB needs bounds and constants that are")
-    digits = str(abs(number.numerator) * 10**places // number.denominator).rjust(places + 1, "0")
-    whole, after = digits[: len(digits) - places], digits[len(digits) - places :]
-    return f"{'-' if number < 0 else ''}{whole}.{after or '0'}"
-
-
-def _times(number: int, prime: int) -> int:
-    """How often the prime divides the number."""
-    count = 0
-    while number % prime == 0:
-        number, count = number // prime, count + 1
-    return count
+    found = decimal(number)
+    if found is None:
+        raise InputError(f"{text(number)} is no finite decimal; VNN-LIB needs bounds and constants that are")
+    return found

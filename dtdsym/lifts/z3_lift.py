@@ -13,7 +13,7 @@ import z3
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.arithmetic.smt import Smt
 from dtdsym.network.evaluate import evaluate
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 from dtdsym.network.slice import Slice
 
 Terms = tuple[z3.ArithRef, ...]
@@ -57,7 +57,7 @@ def to_z3(network: Network, *, prefix: str = "") -> Z3Lift:
 
     Inputs are the constants x_0, x_1, ..., and fresh variables are max_0, max_1, ..., all behind `prefix`, so that one
     network can stand several times in one question."""
-    return lift_slice(Slice(network, 0, {}), prefix=prefix)
+    return lift_slice(Slice(checked(network), 0, {}), prefix=prefix)
 
 
 def lift_slice(

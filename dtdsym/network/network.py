@@ -181,6 +181,14 @@ class Network:
         return {}
 
 
+def checked(network: Any) -> Network:
+    """The network, if it is one. Raises InputError otherwise, with the way to read it."""
+    if isinstance(network, Network):
+        return network
+    way = "dtdsym.from_module(module, example_input)" if hasattr(network, "state_dict") else "dtdsym.load(path)"
+    raise InputError(f"the network is a {type(network).__name__}; read it first: {way} makes a dtdsym.Network")
+
+
 def _contents(node: Node) -> Iterator[bytes]:
     """What a node is besides its kind and sources."""
     match node:

@@ -12,7 +12,7 @@ import numpy as np
 from dtdsym.arithmetic.rational import RATIONAL, vector
 from dtdsym.network.evaluate import descendants, evaluate
 from dtdsym.network.layers import MaxPool, Relu
-from dtdsym.network.network import Network
+from dtdsym.network.network import Network, checked
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Slice:
 
 def slice_at(network: Network, x: Any, *, logit: int = 0, layer: int = 1) -> tuple[Slice, np.ndarray]:
     """F_l of one logit and the exact a_l, the input of layer l when the network is given x (in,)."""
-    one = network.logit(logit)
+    one = checked(network).logit(logit)
     start = one.layer(layer).source
     values = evaluate(one, RATIONAL, {0: vector(x, size=network.sizes[0], name="x")})
     return Slice(one, start, {i: values[i] for i in bypassing(one, start)}), values[start]

@@ -61,7 +61,7 @@ def explain_by_nearest_roots(
     that are not plain, OnHinge, BudgetSpent, InputError, ShapeMismatch, NotExact."""
     asked, one = Nearest(norm, domain), network.logit(logit)
     function, point = slice_at(network, x, logit=logit)
-    home = Component(function, point, budget or Budget())
+    home = Component(function, point, Budget.of(budget))
     return explanation_in(home, one, lambda j: root_of_neuron(home, one, 1, j, asked))
 
 

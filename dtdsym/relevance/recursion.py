@@ -118,6 +118,6 @@ def _decompose(
         if frozen and len(set(own.which) - {-1}) > 1:
             raise InputError(f"layer {number} has different roots; Algorithm 1 has one root for all neurons of a layer")
     point = vector(flat_point(network, x), size=network.sizes[0], name="x")
-    allowed = budget or Budget()
+    allowed = Budget.of(budget)
     relevance = replace(asked, tick=allowed.start().tick).relevance(1, Dual({0: point}))
     return Decomposition(rationals(relevance), asked, point, allowed)

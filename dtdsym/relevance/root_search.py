@@ -101,7 +101,7 @@ def root_question(
     if within not in WITHIN:
         raise InputError(f"within {within!r}: expected {' or '.join(WITHIN)}")
     function, a = slice_at(network, x, logit=logit, layer=layer)
-    home, one = Component(function, a, budget or Budget()), network.logit(logit)
+    home, one = Component(function, a, Budget.of(budget)), network.logit(logit)
     if within == "cell" and home.x_on_hinge:
         raise OnHinge(f"the input of layer {layer} lies on a hinge, so in no open cell; ask within the region")
     row = None if neuron is None else neuron_of(network, one, layer, neuron, logit)

@@ -118,6 +118,8 @@ def parse_rule(text: str | Rule) -> Rule:
     """
     if isinstance(text, Rule):
         return text
+    if not isinstance(text, str):
+        raise RuleError(f"rule {text!r:.70}: expected a name such as zplus or gamma:1")
     name, *numbers = text.split(":")
     family = _FAMILIES.get(name)
     if family is None:

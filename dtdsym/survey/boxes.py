@@ -9,27 +9,26 @@ from typing import Any
 
 from dtdsym.claims.box import IN_A_BOX, decide_in_box
 from dtdsym.claims.decide import OF_A_RULE
-from dtdsym.claims.verdict import Undecided, Verdict
+from dtdsym.claims.verdict import Undecided, Verdict, sentence
 from dtdsym.errors import InputError, RuleError
 from dtdsym.network.network import Network
-from dtdsym.relevance.rule import Rule
 from dtdsym.survey.settings import Domain, Settings
 
 
-def check_box(settings: Settings, box: str) -> tuple[str, tuple[Fraction, Fraction], int]:
-    """The box's name, its ends in every coordinate, and the logit that is meant. Raises InputError for another word
-    than box:LO:HI, and where each input explains its own logit."""
+def check_box(network: Network, settings: Settings, box: str) -> tuple[str, tuple[Fraction, Fraction], int]:
+    """The box's name, its ends in every coordinate, and the logit that is meant: the only one of a network with one
+    output. Raises InputError for another word than box:LO:HI, and where each input explains its own logit."""
     domain = Domain.parse(box)
     if domain.low is None or domain.high is None:
         raise InputError(f"--for-all {box}: expected a box with two ends, for example box:0:1")
-    if settings.logit is None:
+    if settings.logit is None and network.sizes[-1] > 1:
         raise InputError("--for-all speaks of one logit: give --logit K")
-    return domain.name, (domain.low, domain.high), settings.logit
+    return domain.name, (domain.low, domain.high), settings.logit or 0
 
 
 def claims_in_box(network: Network, settings: Settings, box: str) -> Iterator[dict[str, Any]]:
     """c2, and c5 of every rule, for all inputs of `box:LO:HI`, of the settings' logit. Raises InputError."""
-    name, ends, logit = check_box(settings, box)
+    name, ends, logit = check_box(network, settings, box)
     bounds = [ends] * network.sizes[0]
     for claim in IN_A_BOX:
         for rule in settings.rules if claim in OF_A_RULE else (None,):
@@ -54,10 +53,7 @@ def claims_in_box(network: Network, settings: Settings, box: str) -> Iterator[di
 
 
 def _decided(claim: str, network: Network, bounds: list[tuple[Any, Any]], asked: dict[str, Any]) -> Verdict:
-    rule = asked.get("rule")
     try:
-        if rule is not None and not isinstance(rule, Rule):
-            raise RuleError(f"{rule.label} is a composite; a box is decided for one rule")
         return decide_in_box(claim, network, bounds, **asked)
     except (RuleError, InputError) as why:
-        return Undecided(claim, f"{IN_A_BOX[claim][0].upper()}{IN_A_BOX[claim][1:]}.", f"{why}.")
+        return Undecided(claim, sentence(IN_A_BOX[claim]), sentence(why))

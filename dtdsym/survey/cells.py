@@ -10,7 +10,8 @@ from typing import Any
 
 from dtdsym._version import __version__
 from dtdsym.arithmetic.rational import text
-from dtdsym.geometry.arrangement import Box, domain_of, exact_box
+from dtdsym.geometry.arrangement import domain_of
+from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.chart import chart_of
 from dtdsym.geometry.subdivision import subdivided
@@ -60,7 +61,7 @@ def count_cells(
     function = network if logit is None else network.logit(logit)
     chart = chart_of(points, network.sizes[0])
     bounds = None if box is None else exact_box(box, chart.dimension)
-    job = _Job(function, chart.points if points is not None else None, bounds, budget or Budget())
+    job = _Job(function, chart.points if points is not None else None, bounds, Budget.of(budget))
     kept = None if journal is None else Journal(journal, _identity(job))
     known = {} if kept is None else {share: int(data["cells"]) for share, data in kept.finished.items()}
     total, done = sum(known.values()), len(known)

@@ -178,7 +178,7 @@ class Settings:
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
         asked = Settings(
-            read, chosen, number, wanted_root, allowed, min_logit, budget or Budget(), engine, own, wanted,
+            read, chosen, number, wanted_root, allowed, min_logit, Budget.of(budget), engine, own, wanted,
             _sample(network, sample_roots), seed, _device(device),
         )  # fmt: skip
         asked.check(network)

@@ -1,4 +1,4 @@
-"""What certainty costs on whole models: each stage of a forward pass beside torch's own in float64, and roots of a sample.
+"""What certainty costs on whole models: each stage of a forward pass beside torch's own in float64; roots of a sample.
 
 Run with --benchmark-enable. The group "VGG-16 forward" holds torch's float64 pass, balls and 100 bits in one run;
 extra_info says how many signs each stage decided and left open. DTDSYM_SCALE=full takes 224 x 224 images and all

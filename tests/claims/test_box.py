@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 import sympy
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import sequential
@@ -15,7 +16,9 @@ from strategies import layers
 import dtdsym
 from dtdsym.claims import c2_in_box, c5_in_box
 from dtdsym.claims.box import decide_in_box
-from dtdsym.errors import InputError, NoRoot, OnHinge
+from dtdsym.errors import InputError, NoRoot, NotExact, OnHinge, RuleError
+from dtdsym.relevance.family import Family
+from dtdsym.relevance.rule import Rule
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
 BOX = [(-1, 2), (-1, 1)]
@@ -142,6 +145,101 @@ def test_a_budget_leaves_it_undecided(claim, repository):
     assert (found.name, "budget" in found.reason) == ("undecided", True)
 
 
+def test_c2_is_an_identity_and_no_bad_news():
+    found = decide_in_box("c2", STEP, [(3, 4)])
+    assert (found.name, found.bad_news, found.witness["patterns"]) == ("proved", False, 1)
+    assert found.reason.startswith("It is so on the one activation pattern in the box")
+    assert "on each of the 3 activation patterns" in decide_in_box("c2", STEP, [(-1, 3)]).reason
+
+
+ONES = Rule(Family("ones", "1 for each input", direction=lambda ops, w, a: w * 0 + 1))
+"""A rule of somebody's own."""
+CONV = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(2, 1))
+with torch.no_grad():
+    for parameter, numbers in zip(CONV.double().parameters(), ([1, 1, -1, -1], [0, 0], [1, -1], [3]), strict=True):
+        parameter.copy_(torch.tensor(numbers, dtype=torch.float64).reshape(parameter.shape))
+
+
+@pytest.mark.parametrize("above", [0, 2])
+@pytest.mark.parametrize("samples", [0, 20])
+def test_what_cannot_be_decided_for_all_inputs_is_undecided_whatever_the_samples(monkeypatch, above, samples):
+    """All roots of x + 3 and of x stay inside: the middle of the box, 20 more inputs, or none above the threshold."""
+    monkeypatch.setattr(c5_in_box, "SAMPLES", samples)
+    conv = dtdsym.from_module(CONV, torch.zeros(1, 1, 2, dtype=torch.float64))
+    asked = [
+        (LINE, [(-1, 3)], {"rule": "pinv"}, "only roots of lrp0, w2"),
+        (LINE, [(-1, 3)], {"rule": ONES}, "only roots of lrp0, w2"),
+        (conv, BOX, {"rule": "w2"}, "the first layer must be a plain linear layer"),
+    ]
+    for network, box, options, reason in asked:
+        found = decide_in_box("c5", network, box, above=above, **options)
+        assert (found.name, found.bad_news) == ("undecided", False)
+        assert found.reason.startswith("No root leaves at sampled inputs. Of all inputs: ")
+        assert reason in found.reason
+
+
+@pytest.mark.parametrize("rule", ["pinv", ONES])
+def test_what_cannot_be_refuted_can_be_proved_by_an_input(rule):
+    found = decide_in_box("c5", STEP, [(1, 3)], rule=rule, above=2)
+    x, root = (tuple(map(Fraction, found.witness[key])) for key in ("x", "root"))
+    assert found.name == "proved"
+    assert root == dtdsym.roots(STEP, x, rule=rule, root="hinge")[found.witness["neuron"]]
+    assert dtdsym.place(STEP, x, root).name == found.witness["place"] == "outside"
+
+
+@pytest.mark.parametrize("above", [0, 100])
+def test_a_rule_without_hinge_roots_is_refused_whatever_the_threshold(above):
+    with pytest.raises(RuleError, match="no search direction, so no hinge root"):
+        decide_in_box("c5", STEP, [(1, 3)], rule="epsilon", above=above)
+
+
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [
+        (1 + Fraction(1, 2**60), "1152921504606846977/1152921504606846976"),
+        (10**400, "1" + "0" * 400),
+        ("1/3", "1/3"),
+        ("0.1", "0.1"),
+        (0.1, "3602879701896397/36028797018963968 (the float 0.1)"),
+        (torch.tensor(-0.5), "-0.5"),
+    ],
+)
+def test_the_statement_is_the_one_that_is_decided(above, told):
+    found = decide_in_box("c5", STEP, torch.tensor([[1.0, 3.0]]), rule="w2", above=above)
+    assert f"with a logit above {told} has a hinge root" in found.statement
+
+
+def test_one_input_off_the_rest_is_no_box_of_cells():
+    with pytest.raises(InputError, match="the single point 0, so that the box holds no open cell"):
+        decide_in_box("c5", STEP, [(0, 0)])
+    found = decide_in_box("c2", STEP, [(-1, 3)], budget=dtdsym.Budget(seconds=float("inf")))
+    assert found.name == "proved"
+
+
+def test_what_is_left_of_a_budget_is_told_as_it_was_given(repository):
+    network = dtdsym.load(str(repository / "examples" / "digits_mlp.pt"))
+    found = decide_in_box("c5", network, [(0, 1)] * 64, above=10**6, budget=dtdsym.Budget(seconds=0.05))
+    assert found.reason.startswith("The budget of 0.05 seconds ran out after ")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"budget": 1}, InputError, "budget=1: give"),
+        ({"rule": None}, RuleError, "rule None: expected a name"),
+        ({"rule": "first=w2,*=zplus"}, RuleError, "is a composite; a box is decided for one rule"),
+        ({"rule": 5}, RuleError, "rule 5: expected a name"),
+        ({"above": "a"}, NotExact, "above"),
+        ({"logit": "a"}, InputError, "logit 'a' does not exist"),
+    ],
+)
+def test_malformed_questions_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        decide_in_box("c5", STEP, [(0, 1)], **options)
+
+
 def test_what_is_not_decided_in_boxes_is_named():
+    with pytest.raises(InputError, match="the network is a Linear; read it first"):
+        decide_in_box("c5", torch.nn.Linear(1, 1), [(0, 1)])
     with pytest.raises(InputError, match="claim 'c1' is not decided for a box; these are: c2, c5"):
         decide_in_box("c1", STEP, [(0, 1)])

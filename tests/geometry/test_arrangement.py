@@ -274,8 +274,8 @@ def test_cell_at():
 
 
 BAD = {
-    "too few sides": ({"box": [(0, 1)]}, "1 sides; the space that is listed has 2"),
-    "empty side": ({"box": [(0, 1), (1, 1)]}, "side 2 of the box is from 1 to 1"),
+    "too few sides": ({"box": [(0, 1)]}, "the box has 1 side; give 2"),
+    "empty side": ({"box": [(0, 1), (1, 1)]}, "side 2 of the box is the single point 1"),
     "not finite": ({"box": [(0, 1), (0, float("inf"))]}, "side 2 of the box"),
     "one point": ({"points": [(0, 0)]}, "one point spans no line"),
     "points on a line": ({"points": [(0, 0), (1, 1), (2, 2)]}, "flat of dimension below 2"),

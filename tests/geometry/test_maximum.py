@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 import z3
@@ -16,7 +17,7 @@ from networks import sequential
 from strategies import layers
 
 import dtdsym
-from dtdsym.errors import BudgetSpent, InputError, ShapeMismatch
+from dtdsym.errors import BudgetSpent, InputError, NotExact, ShapeMismatch
 from dtdsym.geometry.maximum import Exceeds, Leaf, Maximum, NeverExceeds, check
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
@@ -145,6 +146,83 @@ def test_planted_flaws_are_refused(planted):
         check(HAT, [(-4, 4)], planted)
 
 
+TINY = Fraction(1, 2**60)
+SUM = sequential(([[1.0, 0.0]], [2.0**-60]), final_relu=False)
+"""x_1 + 2^-60: at most 1 + 2^-60 on the unit square, which no float is."""
+SQUARE = [(0, 1), (0, 1)]
+TOP = dtdsym.maximum(SUM, SQUARE)
+
+
+@pytest.mark.parametrize(
+    "false",
+    [
+        NeverExceeds(1.0, TOP.leaves),
+        NeverExceeds(1, TOP.leaves),
+        NeverExceeds(np.float64(1), TOP.leaves),
+        NeverExceeds(1.0, tuple(replace(leaf, share=float(leaf.share)) for leaf in TOP.leaves)),
+        NeverExceeds(1, tuple(replace(leaf, multipliers=tuple(map(float, leaf.multipliers))) for leaf in TOP.leaves)),
+        Maximum((1 - TINY, Fraction(0)), Fraction(1), TOP.leaves),
+        Maximum((1 - TINY, Fraction(0)), 1.0, TOP.leaves),
+        Maximum((1.0, 0.0), 1.0, TOP.leaves),
+        Maximum((1,), 1 + TINY, TOP.leaves),
+        Exceeds((1, 0), 1 + TINY, 1 + TINY),
+        Exceeds((1, 0), 1.0, 0),
+        Exceeds((2, 0), 2 + TINY, 1),
+        Exceeds((1, 0, 0), 1 + TINY, 1),
+        Maximum(None, 1 + TINY, TOP.leaves),
+        NeverExceeds(2, None),
+        NeverExceeds(2, (5,)),
+    ],
+)
+def test_numbers_of_a_certificate_are_read_exactly(false):
+    with pytest.raises(ArithmeticError):
+        check(SUM, SQUARE, false)
+
+
+def test_true_certificates_in_other_numbers_pass():
+    check(SUM, SQUARE, TOP)
+    check(SUM, SQUARE, replace(TOP, point=(1.0, float(TOP.point[1]))))
+    check(SUM, SQUARE, NeverExceeds(1 + 2.0**-52, TOP.leaves))
+    for threshold in (1, "1/3", 0.25, np.float32(0.5), torch.tensor(0.5)):
+        found = dtdsym.exceeds(SUM, SQUARE, threshold)
+        assert isinstance(found, Exceeds)
+        check(SUM, SQUARE, found)
+
+
+@pytest.mark.parametrize("planted", [float("nan"), "1", None])
+def test_what_is_no_number_proves_nothing(planted):
+    with pytest.raises(NotExact):
+        check(SUM, SQUARE, NeverExceeds(planted, TOP.leaves))
+    with pytest.raises(InputError, match="no outcome"):
+        check(SUM, SQUARE, planted)
+
+
+def test_what_is_known_when_the_budget_is_spent_is_kept(repository):
+    network = dtdsym.load(str(repository / "examples" / "paper_mlp.pt"))
+    for cells, known in ((5, True), (1, True)):
+        with pytest.raises(BudgetSpent) as spent:
+            dtdsym.maximum(network, [(-1, 1)] * 10, budget=dtdsym.Budget(cells=cells))
+        found = spent.value.so_far
+        assert network(found.point)[0] == found.value
+        assert (found.bound is not None) == known
+        assert found.value < found.bound
+    with pytest.raises(BudgetSpent) as spent:
+        dtdsym.exceeds(network, [(-1, 1)] * 10, 10**6, budget=dtdsym.Budget(seconds=1e-9))
+    assert (spent.value.so_far.point, spent.value.so_far.bound) == ((-1,) * 10, None)
+
+
+def test_boxes_and_thresholds_come_in_numbers_of_any_kind():
+    boxes = [
+        torch.tensor([[0.0, 1.0], [0.0, 1.0]]),
+        np.array(SQUARE),
+        [("0", "2/2"), [0, 1.0]],
+        (side for side in SQUARE),
+    ]
+    assert {dtdsym.maximum(SUM, box).value for box in boxes} == {1 + TINY}
+    assert dtdsym.exceeds(SUM, SQUARE, "4/3").threshold == Fraction(4, 3)
+    assert dtdsym.maximum(SUM, SQUARE, budget=dtdsym.Budget(seconds=float("inf"))) == TOP
+
+
 def test_leaves_of_a_smaller_box_prove_nothing_about_a_larger_one():
     small = dtdsym.maximum(HAT, [(Fraction(-1), Fraction(1, 2))])
     assert isinstance(small, Maximum)
@@ -153,17 +231,40 @@ def test_leaves_of_a_smaller_box_prove_nothing_about_a_larger_one():
 
 
 @pytest.mark.parametrize(
-    ("box", "more", "error"),
+    ("box", "more", "message"),
     [
-        ([(0, 1)] * 3, {}, InputError),
-        ([(1, 0), (0, 1)], {}, InputError),
-        ([(0, 1), (0, 1)], {"logit": 3}, InputError),
-        ([(0, 1), (0, 1)], {"factors": [1, 2]}, ShapeMismatch),
+        ([(0, 1)] * 3, {}, "the box has 3 sides; give 2"),
+        ([(1, 0), (0, 1)], {}, "side 1 of the box is from 1 to 0; give the lower bound first"),
+        ([(0, 1, 2), (0, 1)], {}, r"side 1 of the box is \(0, 1, 2\); give \(low, high\)"),
+        ([(0, 1), (0, (1, 2))], {}, r"side 2 of the box: \(1, 2\): expected finite"),
+        ([0, 1], {}, "side 1 of the box is 0; give"),
+        ("ab", {}, "side 1 of the box is 'a'; give"),
+        (None, {}, "box None: give"),
+        (5, {}, "box 5: give"),
+        ([(0, 1), (0, float("nan"))], {}, "side 2 of the box: nan"),
+        (SQUARE, {"logit": 3}, "logit 3 does not exist"),
+        (SQUARE, {"factors": [1, 2]}, r"factors has shape \(2,\); expected \(1,\), one factor for each output"),
+        (SQUARE, {"factors": [1], "logit": 0}, "logit=0 and factors=: give one of the two"),
+        (SQUARE, {"budget": 1}, r"budget=1: give dtdsym.Budget\(seconds="),
+        (SQUARE, {"budget": 0}, "budget=0: give"),
     ],
 )
-def test_questions_that_do_not_fit_are_refused(box, more, error):
-    with pytest.raises(error):
+def test_questions_that_do_not_fit_are_refused(box, more, message):
+    with pytest.raises((InputError, ShapeMismatch, NotExact), match=message):
         dtdsym.maximum(sequential(([[1.0, 2.0]], [0.0])), box, **more)
+
+
+@pytest.mark.parametrize("threshold", ["a", None, float("inf"), [1, 2], torch.tensor([1.0, 2.0])])
+def test_thresholds_that_are_no_number_are_refused(threshold):
+    with pytest.raises(NotExact, match="threshold"):
+        dtdsym.exceeds(SUM, SQUARE, threshold)
+
+
+def test_what_is_no_network_is_told_how_to_be_one():
+    with pytest.raises(InputError, match=r"the network is a Linear; read it first: dtdsym.from_module"):
+        dtdsym.maximum(torch.nn.Linear(2, 1), SQUARE)
+    with pytest.raises(InputError, match=r"the network is a str; read it first: dtdsym.load"):
+        dtdsym.maximum("net.pt", SQUARE)
 
 
 def test_a_budget_ends_the_search(repository):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import dtdsym
 from dtdsym.errors import InputError
 from dtdsym.lifts.nonpositive_bias import nonpositive_bias_question
-from dtdsym.lifts.question import Found
+from dtdsym.lifts.question import Found, Question
 from dtdsym.lifts.questions import exists_in_box, exists_in_cell, exists_in_region, for_all_in_box, same_cell
 from dtdsym.lifts.root_leaves import root_leaves
 from dtdsym.lifts.vnnlib import to_vnnlib
@@ -56,6 +56,30 @@ QUESTIONS = {
     "a root by w2": (root_leaves(BENT, [(-1, 1)] * 2, Q(1, 3), rule="w2", neuron=1), "sat"),
     "a root by zplus": (root_leaves(BENT, [(0, 1)] * 2, Q(1, 3), rule="zplus", neuron=2), "sat"),
     "biases": (nonpositive_bias_question((1, 1)), "sat"),
+    "a square": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: net.outputs[0] ** 2 >= Q(25, 4)), "sat"),
+    "a cube": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: (1 + net.outputs[0]) ** 3 > Q(343, 8)), "unsat"),
+    "a first power": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: net.outputs[0] ** 1 > 2), "sat"),
+    "a whole number": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: z3.IsInt(net.outputs[0])), "sat"),
+    "no whole number": (
+        exists_in_box(BENT, [(0, 1)] * 2, lambda net: z3.And(z3.IsInt(net.outputs[0]), net.outputs[0] > 2)),
+        "unsat",
+    ),
+    "whole part": (
+        exists_in_box(BENT, [(0, 1)] * 2, lambda net: 2 * z3.ToInt(net.outputs[0]) > 3),
+        "sat",
+    ),
+    "a whole square": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: z3.IsInt(net.inputs[0] * net.inputs[0])), "sat"),
+    "a quotient": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: net.outputs[0] / (2 * Q(3)) > Q(5, 12)), "unsat"),
+    "cases": (exists_in_box(BENT, [(0, 1)] * 2, lambda net: z3.If(net.inputs[0] > 0, net.outputs[0], 9) > 8), "sat"),
+    "words": (
+        exists_in_box(
+            BENT,
+            [(0, 1)] * 2,
+            lambda net: z3.Implies(z3.Xor(net.inputs[0] > 0, net.inputs[1] > 0), z3.Abs(net.inputs[0]) < 1),
+        ),
+        "sat",
+    ),
+    "a side of one point": (exists_in_box(BENT, [(0, 0), (0, 1)], lambda net: net.outputs[0] < 2), "sat"),
 }
 
 
@@ -76,6 +100,52 @@ def test_cvc5_answers_alike_on_random_networks(layers, bound):
 def test_cvc5_answers_alike_about_convolutions(data):
     network = data.draw(conv_networks(sequence=(convolve,)))
     check_alike(same_cell(network, data.draw(points(network)), data.draw(points(network))))
+
+
+LOGICS = {"strictly": "QF_LRA", "a first power": "QF_LRA", "a square": "QF_NRA", "a quotient": "QF_LRA",
+          "whole part": "QF_LIRA", "a whole square": "QF_NIRA", "a root by zplus": "QF_NRA"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOGICS)
+def test_the_logic_is_the_one_that_the_formulas_need(name):
+    question = QUESTIONS[name][0]
+    assert question.logic == LOGICS[name]
+    assert f"(set-logic {LOGICS[name]})" in question.to_smtlib()
+
+
+def test_unknowns_are_declared_by_their_sorts():
+    flag, whole, real = z3.Bool("flag"), z3.Int("whole"), z3.Real("a real")
+    own = Question("of all sorts", {}, (z3.Implies(flag, z3.ToReal(whole) == 2 * real), flag, real > 1), lambda _: True)
+    script = own.to_smtlib()
+    assert {"(declare-const flag Bool)", "(declare-const whole Int)", "(declare-const |a real| Real)"} <= set(
+        script.splitlines()
+    )
+    assert by_cvc5(script) == "sat"
+
+
+Y = z3.Real("y")
+STRANGE = {
+    "a quantifier": z3.Exists([Y], Y * 2 > 1),
+    "a function": z3.Function("f", z3.RealSort(), z3.RealSort())(Y) > 1,
+    "bits": z3.BitVec("b", 8) == 1,
+    "a root": Y**0.5 > 1,
+    "no power": Y**0 > 0,
+    "a quotient as a power": Y**-1 > 0,
+    "a power of two unknowns": Y**Y > 0,
+    "a huge power": Y**1000 > 0,
+    "text": z3.String("s") == "a",
+    "a quotient by an unknown": 1 / Y > 1,
+    "a quotient by nothing": Y / z3.RealVal(0) > 1,
+    "a count": z3.AtMost(Y > 1, Y < 2, 1),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_is_no_arithmetic_of_reals_is_refused(name):
+    with pytest.raises(InputError, match=r"quantifiers|not supported|powers are whole|divide by numbers"):
+        Question("something else", {}, (STRANGE[name],), lambda points: True).to_smtlib()
+    with pytest.raises(InputError, match=r"quantifiers|not supported|powers are whole|divide by numbers"):
+        exists_in_box(BENT, [(0, 1)] * 2, lambda net: STRANGE[name])
 
 
 def test_the_script_says_what_it_is():
@@ -167,6 +237,15 @@ def test_numbers_are_written_out_whole():
     assert all(re.fullmatch(r"-?\d+\.\d+", number) for number in numbers)
 
 
+def test_conjunctions_and_disjunctions_of_none_are_left_out_and_those_of_one_kept():
+    def nested(net):
+        y = net.outputs[0]
+        return z3.And(z3.And(), z3.Or(z3.Or(), z3.And(y <= 1, z3.And(True))), z3.Or([y >= -2]))
+
+    text = to_vnnlib(PAIR, [(0, 1)] * 2, nested).text
+    assert text.splitlines()[-1] == "(assert (and (or (and (<= Y_0 1.0))) (or (>= Y_0 -2.0))))"
+
+
 @pytest.mark.parametrize(
     "having",
     [
@@ -175,8 +254,24 @@ def test_numbers_are_written_out_whole():
         lambda net: net.outputs[0] == 1,
         lambda net: net.outputs[0] * net.outputs[0] <= 1,
         lambda net: net.outputs[0] <= Q(1, 3),
+        lambda net: z3.And(),
+        lambda net: z3.Or(),
+        lambda net: z3.Or(net.outputs[0] <= 1, z3.And()),
+        lambda net: z3.And(net.outputs[0] <= 1, z3.Or([z3.Or()])),
+        lambda net: True,
     ],
-    ids=["strict", "negation", "equation", "product", "a third"],
+    ids=[
+        "strict",
+        "negation",
+        "equation",
+        "product",
+        "a third",
+        "all of none",
+        "one of none",
+        "or true",
+        "and false",
+        "true",
+    ],
 )
 def test_what_does_not_fit_vnnlib_is_refused(having):
     with pytest.raises(InputError, match="VNN-LIB"):

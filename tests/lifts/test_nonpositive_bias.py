@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import dtdsym
-from dtdsym.errors import InputError, Unknown
+from dtdsym.errors import InputError, NotExact, Unknown
 from dtdsym.lifts.nonpositive_bias import (
     nonpositive_bias_counterexample,
     nonpositive_bias_question,
     whole_network,
 )
-from dtdsym.lifts.question import Found
+from dtdsym.lifts.question import Found, Question, Unsat
 from dtdsym.network.layers import Affine
 
 
@@ -41,13 +41,42 @@ def test_the_numbers_of_the_question_are_in_their_box():
 
 
 def test_without_room_for_one_none_is_found():
-    with pytest.raises(Unknown, match="no counterexample of widths 1-1"):
-        nonpositive_bias_counterexample((1, 1), side=0)
+    for side in (0, -1, "-1/2"):
+        with pytest.raises(InputError, match=r"side=.*: give a number above 0"):
+            nonpositive_bias_counterexample((1, 1), side=side)
+    for side in ("a", None, float("nan"), [1, 2]):
+        with pytest.raises(NotExact, match="side"):
+            nonpositive_bias_counterexample((1, 1), side=side)
     with pytest.raises(Unknown, match="larger budget"):
         nonpositive_bias_counterexample((4, 4, 4, 1), steps=1)
-    for widths in [(1,), (2, 2), (0, 1)]:
+    with pytest.raises(InputError, match="steps='a'"):
+        nonpositive_bias_counterexample((1, 1), steps="a")
+    with pytest.raises(InputError, match="budget=1: give"):
+        nonpositive_bias_counterexample((1, 1), budget=1)
+    for widths in [(1,), (2, 2), (0, 1), (2, 2.5, 1), (2, "2", 1), None, 3, "21", (2, None, 1)]:
         with pytest.raises(InputError, match="widths"):
             nonpositive_bias_counterexample(widths)
+
+
+@pytest.mark.parametrize("side", [Q(1, 10**6), 1e-3, "7/3", np.int64(2)])
+def test_any_room_is_enough(side):
+    found = nonpositive_bias_question((1, 1), side=side).ask()
+    assert all(abs(number) <= Q(side) for numbers in found.points.values() for number in numbers)
+
+
+def test_numbers_that_no_network_holds_are_told_as_such():
+    question = nonpositive_bias_question((1, 1), side=10**30)
+    huge = {"weight_1": (Q(10**30 + 1, 3),), "bias_1": (Q(-1),), "x": (Q(1),)}
+    with pytest.raises(Unknown, match=r"are no network's: .*give a smaller side"):
+        question.verified(huge)
+    with pytest.raises(Unknown, match=r"a number beyond the largest float64.*give a smaller side"):
+        question.verified({**huge, "weight_1": (Q(10**400),)})
+
+
+def test_a_proof_that_there_is_none_is_no_unknown(monkeypatch):
+    monkeypatch.setattr(Question, "ask", lambda self, budget, steps: Unsat(self))
+    with pytest.raises(InputError, match=r"Z3 answers that no network 1-1 .*, of numbers within 4 of 0"):
+        nonpositive_bias_counterexample((1, 1))
 
 
 def test_numbers_made_whole_are_the_same_network_up_to_one_factor():

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import strategies
+import torch
 import z3
 from builders import conv_networks, convolve, points, pool
 from hypothesis import event, given, settings
@@ -15,8 +16,9 @@ from networks import SEPARATIONS
 
 import dtdsym
 from dtdsym.arithmetic.rational import RATIONAL
-from dtdsym.errors import BudgetSpent, InputError, OnHinge, Unknown
+from dtdsym.errors import BudgetSpent, InputError, NotExact, OnHinge, Unknown
 from dtdsym.geometry.cell import cell_at
+from dtdsym.lifts.properties import number
 from dtdsym.lifts.question import Found, Question, Unsat
 from dtdsym.lifts.questions import exists_in_box, exists_in_cell, exists_in_region, for_all_in_box, same_cell
 from dtdsym.network.layers import Affine, Input, MaxPool
@@ -191,9 +193,106 @@ def test_a_wrong_model_does_not_pass():
         wrong.ask()
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [z3.Real("y") > 1, z3.Bool("y"), z3.Int("y") == 2, z3.Real("x_0") > 1, z3.Real("max_0") > 1],
+    ids=["real", "flag", "whole", "an input's name", "a maximum's name"],
+)
+@pytest.mark.parametrize("ask", [exists_in_box, for_all_in_box])
+def test_a_property_speaks_of_its_own_lift_alone(foreign, ask):
+    with pytest.raises(InputError, match=r"the property speaks of (y|x_0|max_0); it may speak of the lift's own"):
+        ask(ABS, [(0, 1)], lambda net: z3.And(net.outputs[0] >= 0, foreign))
+    with pytest.raises(InputError, match="it may speak of the lift's own"):
+        exists_in_cell(ABS, [1], lambda net: z3.Or(net.outputs[0] >= 0, foreign))
+
+
+TRUTHS = {
+    "and": lambda net: net.outputs[0] > 0 and net.inputs[0] > 0,
+    "and of equations": lambda net: net.outputs[0] == 1 and net.inputs[0] > 2,
+    "or of equations": lambda net: net.outputs[0] == 1 or net.inputs[0] > 2,
+    "not": lambda net: not net.outputs[0] == 1,  # noqa: SIM201
+    "a chain": lambda net: 0 < net.outputs[0] < 1,
+    "if": lambda net: True if net.outputs[0] == 1 else net.inputs[0] > 2,
+}
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_python_does_not_decide_what_z3_is_to_decide(name):
+    with pytest.raises(InputError, match=r"asks Python whether .* is true.*write z3.And\(0 < y, y < 1\), z3.Or"):
+        exists_in_box(ABS, [(0, 3)], TRUTHS[name])
+    assert bool(z3.Real("x") == z3.Real("x"))  # as it was
+
+
+NO_NUMBERS = {
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "tensor": torch.tensor(1.0),
+    "None": None,
+    "list": [1],
+    "text": "a",
+}
+
+
+@pytest.mark.parametrize("name", NO_NUMBERS)
+def test_constants_that_z3_cannot_read_are_refused(name):
+    with pytest.raises(InputError, match=r"Z3 cannot read the property .*number\(value\)"):
+        exists_in_box(ABS, [(0, 1)], lambda net: net.outputs[0] > NO_NUMBERS[name])
+
+
+def test_floats_are_exact_through_number_and_decimals_without_it():
+    """0.1 is a little above 1/10."""
+    line = sequential(([[1.0]], [0.0]), final_relu=False)
+    for written, exact in ((number(0.1), Q(0.1)), (0.1, Q(1, 10)), (number("1/10"), Q(1, 10))):
+        assert exists_in_box(line, [(0, 1)], lambda net: net.outputs[0] == written).ask().points["x"] == (exact,)  # noqa: B023
+    assert number(torch.tensor(0.5)).eq(number(np.float32(0.5)))
+    with pytest.raises(NotExact, match="number"):
+        number(float("nan"))
+
+
+def test_whole_numbers_are_found_and_verified():
+    line = sequential(([[0.5]], [0.25]), final_relu=False)
+    found = exists_in_box(line, [(0, 2)], lambda net: z3.IsInt(net.outputs[0])).ask()
+    assert found.points["x"] == (Q(3, 2),)
+
+
+def test_no_limit_of_time_is_no_limit():
+    asked = exists_in_box(ABS, [(0, 1)], lambda net: net.outputs[0] > Q(1, 2))
+    for seconds in (float("inf"), 1e300, 10**9, Q(7, 2)):
+        assert isinstance(asked.ask(dtdsym.Budget(seconds=seconds), steps=10**6), Found)
+
+
+@pytest.mark.parametrize("steps", ["a", 1.5, 0, -1, 2**40])
+def test_steps_are_counted(steps):
+    asked = exists_in_box(ABS, [(0, 1)], lambda net: net.outputs[0] > Q(1, 2))
+    with pytest.raises(InputError, match=rf"steps={steps!r}: give a whole number"):
+        asked.ask(steps=steps)
+    with pytest.raises(InputError, match="budget=1: give"):
+        asked.ask(1)
+
+
+def test_a_closed_box_may_be_a_point():
+    assert exists_in_box(ABS, [(-2, -2)], lambda net: net.outputs[0] == 2).ask().points["x"] == (-2,)
+    assert not yes(for_all_in_box(ABS, torch.tensor([[-2.0, -2.0]]), lambda net: net.outputs[0] == 2))
+
+
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"Z3 cannot read the property \(.*tuple.*compares inputs\[i\], outputs\[i\]"):
+        exists_in_box(ABS, [(0, 1)], lambda net: net.outputs > 1)
+    with pytest.raises(InputError, match=r"Z3 cannot read the property \(.*positional argument"):
+        exists_in_box(ABS, [(0, 1)], lambda: True)
+    with pytest.raises(InputError, match="expected a function"):
+        exists_in_box(ABS, [(0, 1)], z3.BoolVal(True))
+    with pytest.raises(InputError, match="that the lift does not have; it has 1 inputs, 1 outputs"):
+        exists_in_box(ABS, [(0, 1)], lambda net: net.outputs[1] > 0)
+    with pytest.raises(InputError, match="the network is a Linear; read it first"):
+        exists_in_box(torch.nn.Linear(1, 1), [(0, 1)], lambda net: True)
+    with pytest.raises(InputError, match="the network is a str; read it first"):
+        same_cell("net.pt", [0], [1])
+    with pytest.raises(InputError, match="box None"):
+        exists_in_box(ABS, None, lambda net: True)
     with pytest.raises(InputError, match="Z3 formula"):
         exists_in_box(ABS, [(0, 1)], lambda net: net.outputs[0])
     with pytest.raises(InputError, match="box"):
         exists_in_box(ABS, [(0, 1)] * 2, lambda net: True)
-    assert yes(exists_in_box(ABS, [(0, 1)], lambda net: True))
+    for true in (True, np.bool_(True), z3.BoolVal(True)):
+        assert yes(exists_in_box(ABS, [(0, 1)], lambda net: true))  # noqa: B023

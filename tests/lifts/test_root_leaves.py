@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import dtdsym
 from dtdsym.arithmetic.rational import RATIONAL, fractions
-from dtdsym.errors import InputError, NoRoot, RuleError
+from dtdsym.errors import InputError, NoRoot, NotExact, RuleError
 from dtdsym.geometry.cell import cell_at
 from dtdsym.lifts.question import Found
 from dtdsym.lifts.questions import equal
@@ -116,6 +116,20 @@ def test_the_logit_is_above_the_threshold_strictly_and_x_in_the_closed_box():
     assert not isinstance(root_leaves(shifted, [(0, 2)], 1, rule="lrp0").ask(), Found)
 
 
+def test_numbers_are_read_and_written_exactly():
+    line = sequential(([[1.0]], [-1.0]))
+    shown = [
+        (Q(1) + Q(1, 2**60), "1152921504606846977/1152921504606846976"),
+        ("1/3", "1/3"),
+        (0.5, "0.5"),
+        (0.1, "3602879701896397/36028797018963968 (the float 0.1)"),
+        (10**400, "1" + "0" * 400),
+    ]
+    for above, told in shown:
+        asked = root_leaves(line, np.array([[0, 2]]), above, rule="lrp0", neuron=np.int64(0))
+        assert f"above {told} has a lrp0 root" in asked.statement
+
+
 def test_patterns_can_be_fixed_and_other_neurons_and_logits_asked_about():
     network = sequential(([[1, 0], [1, -1]], [1, 0]), ([[1, -1], [0, 2]], [0, 1]))
     asked = root_leaves(network, [(-3, 3)] * 2, 0, rule="zplus", neuron=1, logit=1, cell_of=[2, 1])
@@ -159,8 +173,16 @@ def test_what_is_not_asked_about_is_refused():
         root_leaves(network, [(-1, 1)] * 2, 0, rule="epsilon")
     with pytest.raises(InputError, match="leaves"):
         root_leaves(network, [(-1, 1)] * 2, 0, leaves="region")
-    with pytest.raises(InputError, match="neuron"):
-        root_leaves(network, [(-1, 1)] * 2, 0, neuron=7)
+    for neuron in (7, -1, 1.0, "0", None):
+        with pytest.raises(InputError, match=f"neuron {neuron!r} does not exist; the first layer has neurons 0 to 2"):
+            root_leaves(network, [(-1, 1)] * 2, 0, neuron=neuron)
+    for rule in (None, 5):
+        with pytest.raises(RuleError, match=f"rule {rule}: expected a name such as zplus"):
+            root_leaves(network, [(-1, 1)] * 2, 0, rule=rule)
+    with pytest.raises(NotExact, match="above"):
+        root_leaves(network, [(-1, 1)] * 2, "a")
+    with pytest.raises(InputError, match="read it first"):
+        root_leaves("net.pt", [(-1, 1)] * 2, 0)
     with pytest.raises(NoRoot):
         root_leaves(sequential(([[0.0]], [1.0])), [(-1, 1)], 0, rule="w2")
 

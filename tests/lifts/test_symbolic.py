@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+import torch
 from builders import at_points, conv_networks
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,10 @@ def test_between_cells_there_is_no_pattern():
     [
         ((1, 1), ShapeMismatch, "a pattern of 2 entries; this network makes 3 choices"),
         ((1, 1, 2), InputError, r"the pattern holds \[2\]"),
+        ((1, None, 0.5), InputError, r"the pattern holds \[None, 0.5\]"),
+        (("1", "1", "1"), InputError, r"the pattern holds \['1', '1', '1'\]"),
+        (None, ShapeMismatch, "the pattern is None; give its entries"),
+        (7, ShapeMismatch, "the pattern is 7; give its entries"),
         ((-1, -1, 1), InputError, "no cell has this pattern: node 4"),
         ((0, 1, 1), InputError, "no cell has this pattern: node 2"),
     ],
@@ -191,8 +196,10 @@ def test_sympy_itself_reads_the_cases_alike():
 
 
 def test_too_many_cells_are_refused_in_one_line():
-    with pytest.raises(BudgetSpent, match="too many cells for a Piecewise; give a smaller box"):
+    with pytest.raises(BudgetSpent, match="of 2 cells ran out before all cells were listed; give a smaller box"):
         dtdsym.to_sympy(SUM).piecewise(budget=dtdsym.Budget(cells=2))
+    with pytest.raises(InputError, match="budget=0: give"):
+        dtdsym.to_sympy(SUM).piecewise(budget=0)
     with pytest.raises(InputError, match="cells are known only for weights that are numbers"):
         dtdsym.to_sympy(SUM, weights="symbols").piecewise()
 
@@ -209,6 +216,28 @@ def test_smooth_twins_have_gradients_but_no_pieces_and_no_rational_values():
         lift.at((1, 1))
     squared = dtdsym.to_sympy(SUM, activation=lambda z: z**2)
     assert squared.at((1, 2)) == (25,)
+
+
+@pytest.mark.parametrize("weights", ["numbers", "symbols"])
+def test_what_is_no_weight_of_the_lift_has_no_other_number(weights):
+    """An input, a symbol of that name but not real, a name alone."""
+    lift = dtdsym.to_sympy(SUM, weights=weights)
+    strange = [lift.inputs[0], sympy.Symbol("W1[0,0]"), "W1[0,0]", sympy.Symbol("W9[0,0]", real=True)]
+    strange += [sympy.Symbol("W1[0,0]", real=True)] if weights == "numbers" else []
+    for symbol in strange:
+        with pytest.raises(InputError, match=r"no weight of this lift; its weights are"):
+            lift.at((1, 2), {symbol: 50})
+    with pytest.raises(InputError, match="weights=5: give numbers by weight"):
+        lift.at((1, 2), 5)
+    assert lift.at((1, 2), {}) == SUM([1, 2])
+
+
+def test_what_is_no_network_is_told_how_to_be_one():
+    for lift in (dtdsym.to_sympy, dtdsym.to_z3):
+        with pytest.raises(InputError, match=r"the network is a Linear; read it first: dtdsym.from_module"):
+            lift(torch.nn.Linear(2, 1))
+        with pytest.raises(InputError, match=r"read it first: dtdsym.load\(path\)"):
+            lift("net.pt")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +261,10 @@ def test_values_of_expressions():
         exactly(sympy.Heaviside(3 * x - 1), values)
     with pytest.raises(NotExact):
         exactly(sympy.sqrt(x), values)
+    assert exactly(Fraction(1, 3), {}) * 3 == exactly(1, {})
+    for nothing in (None, "x", [x], object()):
+        with pytest.raises(InputError, match="is no expression of SymPy"):
+            exactly(nothing, values)
 
 
 def pooled():

@@ -44,10 +44,15 @@ def hinge_roots(rule, weight, bias, a):
     return found
 
 
-def cancels(rule, weight):
-    """Whether w.v is a multiple of one input: SymPy cancels a / a, and forgets that there is no root at a = 0."""
+def cancels(rule, weight, bias):
+    """Whether w.v is a multiple of one input, or of w.a + b: SymPy cancels a / a, and forgets that there is no root at
+    a = 0."""
+    if rule not in ("zplus", "gamma"):
+        return False
     counting = [[wi > 0 if rule == "zplus" else wi != 0 for wi in w] for w in weight]
-    return rule in ("zplus", "gamma") and any(sum(row) == 1 for row in counting)
+    signs = [{wi > 0 for wi in w if wi != 0} for w in weight]
+    alike = [{True}] if rule == "zplus" else [{True}, {False}]
+    return any(sum(row) == 1 or (b == 0 and own in alike) for row, b, own in zip(counting, bias, signs, strict=True))
 
 
 @st.composite
@@ -55,7 +60,7 @@ def root_functions(draw, weight, bias):
     """A root function of dtdsym.recursion, and a function of the layer's symbols that gives the same as expressions."""
     size = len(weight[0])
     kind = draw(st.sampled_from(["constant", "affine", "list", "squared", *RULES]))
-    if cancels(kind, weight):
+    if cancels(kind, weight, bias):
         kind = "w2"
     if kind in RULES:
         text = ":".join([kind, *map(str, RULES[kind])]).replace("1/2", "0.5")
@@ -91,6 +96,17 @@ def test_the_expressions_at_the_input_are_the_exact_recursion(data):
     except (OnHinge, NotExact):
         assume(False)
     assert found == tuple(expected)
+
+
+def test_a_root_that_sympy_cancels_stands_where_the_rule_has_none():
+    """w.v = w.a + b: the root is a - v, also where both are 0, as the module says; elsewhere the recursions agree."""
+    network = sequential(([[0.0, 0.5, 0.5]], [0.0]), final_relu=False)
+    lift = dtdsym.to_sympy(network)
+    roots = [hinge_roots("zplus", [[0.0, 0.5, 0.5]], [0.0], lift.inputs)]
+    assert cancels("zplus", [[0.0, 0.5, 0.5]], [0.0])
+    for x, agree in (((1, 2, 3), True), ((0, Fraction(1, 2), Fraction(-1, 2)), False)):
+        expected = recursion(network, x, [rule_root("zplus", "hinge")], check=False)
+        assert (lift.recursion(roots, x=x).at(x) == tuple(expected)) == agree
 
 
 @settings(max_examples=8)
@@ -198,6 +214,11 @@ def test_where_roots_differ_in_their_states_there_is_no_single_relevance_above()
         ([[[0, 0]], [0, 0]], {"x": (1, 1)}, ShapeMismatch, "layer 1: roots for 1 neurons; it has 2"),
         ([[0, 0], [0, 0]], {"pattern": (1, 1)}, ShapeMismatch, "a pattern of 2 entries"),
         ([[0, 0], [0, 0]], {"x": (0, 1)}, OnHinge, "does not leave"),
+        (None, {"x": (1, 1)}, ShapeMismatch, "roots is None; give a list of 2"),
+        ([0, 0], {"x": (1, 1)}, ShapeMismatch, "layer 1: its root is 0; give 2 coordinates"),
+        ([None, None], {"x": (1, 1)}, ShapeMismatch, "layer 1: its root is None; give 2 coordinates"),
+        ([["a", 0], [0, 0]], {"x": (1, 1)}, NotExact, "'a': expected"),
+        ([[None, [0, 0]], [0, 0]], {"x": (1, 1)}, ShapeMismatch, "layer 1: a root is None; give 2 coordinates"),
         ([[0, 0], [0, 0]], {"x": (1, 1), "logit": 3}, InputError, "logit 3 does not exist"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mpmath
+import numpy as np
 import pytest
 import sympy
 from hypothesis import given, settings
@@ -81,6 +82,10 @@ def test_the_expansion_of_a_softplus_network(order):
     [
         (X, (0,), 0, InputError, "an expansion of order 0"),
         (X, (0, 0), 1, ShapeMismatch, "a root of 2 entries for 1 variables"),
+        (X, (0,), None, InputError, "an expansion of order None"),
+        (X, (0,), 1.0, InputError, "an expansion of order 1.0"),
+        (X, None, 1, ShapeMismatch, "the root is None; give 1 entries"),
+        (None, (0,), 1, InputError, "None is no expression"),
         (sympy.Max(X, 0), (0,), 1, OnHinge, "has maxima or cases"),
     ],
 )
@@ -93,5 +98,7 @@ def test_a_relu_network_is_expanded_piece_by_piece():
     lift = dtdsym.to_sympy(NET)
     with pytest.raises(InputError, match="piece by piece; give pattern="):
         lift.taylor((0, 0))
-    with pytest.raises(InputError, match="output 1 does not exist"):
-        lift.taylor((0, 0), output=1, pattern=lift.pattern_at((3, 1)))
+    for output in (1, -1, "a", 0.0, None):
+        with pytest.raises(InputError, match=f"output {output!r} does not exist"):
+            lift.taylor((0, 0), output=output, pattern=lift.pattern_at((3, 1)))
+    assert lift.taylor((0, 0), output=np.int64(0), pattern=lift.pattern_at((3, 1))).remainder == 0
