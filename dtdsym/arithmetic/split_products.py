@@ -36,6 +36,7 @@ from dtdsym.arithmetic.rounding import ETA, UNIT
 
 TARGET = 104
 CHUNK = 256
+AT_A_TIME = 2**22  # weights that are cut
 FLOOR = 2.0**-300
 
 Job = Sequence[tuple[int, int, int]]
@@ -139,8 +140,11 @@ class SplitWeight:
 
     @staticmethod
     def of(weight: torch.Tensor) -> SplitWeight:
-        """From float64 (groups, out, n)."""
+        """From float64 (groups, out, n); a large one some rows at a time: cutting takes several times its size."""
         groups, outputs, inner = weight.shape
+        each = max(1, AT_A_TIME // inner)
+        if groups == 1 and outputs > each:
+            return SplitWeight._put_together([SplitWeight.of(rows) for rows in weight.split(each, 1)])
         grid = Grid.of(inner)
         rows = weight.reshape(-1, inner)
         pieces = cut(rows, torch.zeros_like(rows), grid)
@@ -153,6 +157,24 @@ class SplitWeight:
         side = torch.cat([block.reshape(groups, outputs, inner) for block in blocks], 2)
         bounds = torch.stack(sums).mul_(1 + 2 * (inner + 8) * UNIT)
         return SplitWeight(side, pieces.unit, bounds, slices, grid)
+
+    @staticmethod
+    def _put_together(rows: Sequence[SplitWeight]) -> SplitWeight:
+        """One after another; where some have fewer slices, or no rest, the others' are 0."""
+        grid, slices = rows[0].grid, max(part.slices for part in rows)
+        count = slices + any(len(part.sums) > part.slices for part in rows)
+        outputs = sum(part.blocks.shape[1] for part in rows)
+        side = rows[0].blocks.new_zeros(1, outputs, count * grid.inner)
+        sums, first = side.new_zeros(count, outputs), 0
+        for part in rows:
+            after = first + part.blocks.shape[1]
+            for block in range(len(part.sums)):
+                place = block if block < part.slices else slices
+                columns = slice(place * grid.inner, (place + 1) * grid.inner)
+                side[0, first:after, columns] = part.blocks[0, :, block * grid.inner : (block + 1) * grid.inner]
+                sums[place, first:after] = part.sums[block]
+            first = after
+        return SplitWeight(side, torch.cat([part.unit for part in rows]), sums, slices, grid)
 
 
 def split_product(

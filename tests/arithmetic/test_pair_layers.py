@@ -19,7 +19,7 @@ from pair_oracle import convolutions, holds, paired, rows
 from dtdsym.arithmetic import pair, pair_layers, patches, split_products
 from dtdsym.arithmetic.pair import PAIR, UNDECIDED, Pair, PairArithmetic, exact, sign
 from dtdsym.arithmetic.rational import RATIONAL, fraction
-from dtdsym.arithmetic.split_products import Grid, cut
+from dtdsym.arithmetic.split_products import Grid, SplitWeight, cut
 from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.arithmetic.windows import Windows
 
@@ -438,3 +438,18 @@ def test_a_bound_without_one_of_its_parts_is_caught(monkeypatch, module, name, f
     monkeypatch.setattr(module, name, flaw)
     with pytest.raises(AssertionError):
         experiment()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_weights_cut_some_rows_at_a_time_are_the_same(monkeypatch, rows):
+    """Rows of few bits, of many bits that leave a rest, and of nothing, one after another."""
+    generator = np.random.default_rng(8)
+    few = generator.integers(-3, 4, (3, 7)).astype(float)
+    many = generator.standard_normal((3, 7)) * 2.0 ** generator.integers(-90, 90, (3, 7))
+    weight = torch.from_numpy(np.concatenate([few, many, np.zeros((1, 7))])).unsqueeze(0)
+    whole = SplitWeight.of(weight)
+    monkeypatch.setattr(split_products, "AT_A_TIME", 7 * rows)
+    parts = SplitWeight.of(weight)
+    assert parts.slices == whole.slices
+    for name in ("blocks", "unit", "sums"):
+        assert torch.equal(getattr(parts, name), getattr(whole, name)), name
