@@ -121,9 +121,11 @@ class ShakenArithmetic(TensorArithmetic):
         return self.rounded(found, super().take_back(row[0].abs(), inverse))
 
     def _shake(self, value: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        """Errors of random sign and this size (...) in all runs but the first."""
-        signs = torch.randint(0, 2, value[1:].shape, generator=self._generator(value.device), device=value.device)
-        return torch.cat([value[:1], value[1:] + (2 * signs - 1) * scale])
+        """Errors of random sign and half to all of this size (...) in all runs but the first: those of two steps seldom
+        cancel, as errors of one size would."""
+        drawn = torch.rand(value[1:].shape, generator=self._generator(value.device), device=value.device)
+        errors = (drawn - 0.5 + (drawn - 0.5).sign() * 0.5).to(value.dtype)
+        return torch.cat([value[:1], value[1:] + errors * scale])
 
     def _generator(self, device: torch.device) -> torch.Generator:
         if device not in self._generators:
