@@ -158,10 +158,10 @@ def test_one_root_more_than_draws_is_a_sample(network):
 
 
 def test_intervals_hold_the_shares_of_all_roots(network, inputs):
-    """At 95 % each: over 60 seeds and all places no more than a few miss."""
+    """At 95 % each: over 40 seeds and all places no more than a few miss."""
     full = counted(dtdsym.audit(network, inputs, rules=["zplus"]))["roots"][0]
     held = asked = 0
-    for seed in range(60):
+    for seed in range(40):
         row = counted(dtdsym.audit(network, inputs, rules=["zplus"], sample_roots=40, seed=seed))["roots"][0]
         assert row["total"] == row["sample"]["drawn"] == sum(row["places"].values()) == 40
         assert row["sample"]["confidence"] == 0.95
@@ -172,16 +172,13 @@ def test_intervals_hold_the_shares_of_all_roots(network, inputs):
             if 0 < true < full["total"]:
                 asked += 1
                 held += low <= true / full["total"] <= high
-    assert asked > 100
+    assert asked > 80
     assert held >= 0.95 * asked
 
 
 def test_draws_are_counted_as_often_as_they_come(network, inputs):
     """A place's count is that of its draws, duplicates and all."""
     settled = {"rules": ["zplus"], "sample_roots": 100, "seed": 2}
-    settings = Settings.of(network, **settled)
-    alone = {n: dtdsym.audit(network, inputs[n : n + 1], rules=["zplus"]) for n in range(5)}
-    del alone
     row = dtdsym.audit(network, inputs, **settled).rows[0]
     rng = np.random.default_rng([2, 1])
     where, neurons = rng.integers(5, size=100), rng.integers(30, size=100)
@@ -193,7 +190,6 @@ def test_draws_are_counted_as_often_as_they_come(network, inputs):
             root = dtdsym.roots(one, x, rule="zplus")[neuron]
             expected["no_root" if not isinstance(root, tuple) else dtdsym.place(one, x, root).name] += 1
     assert {name: times for name, times in row.tally.places.items() if times} == dict(expected)
-    assert settings.seed == 2
 
 
 def test_draws_at_inputs_that_are_not_audited_are_dropped(network, inputs):
