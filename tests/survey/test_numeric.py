@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from strategies import GAP, layers
 
 import dtdsym
-from dtdsym.arithmetic import shaken
 from dtdsym.arithmetic.shaken import ShakenArithmetic, apart, margin
-from dtdsym.arithmetic.tensor import TENSOR
+from dtdsym.arithmetic.tensor import TensorArithmetic
 from dtdsym.geometry.placement import PLACES
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
 from dtdsym.relevance import state
+from dtdsym.survey import numeric
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.numeric import NumericLadder
 from dtdsym.survey.settings import Settings
@@ -104,6 +104,10 @@ def test_so_was_one_of_a_convolutional_network(engine, network, seed, rule):
 
 BIG = 2.0**53
 CANCELLING = sequential(([[1.0, 1.0, 1.0]], [1.0]), ([[1.0]], [1.0]), final_relu=False)
+HEAVY = sequential(([[1.0, 1.0, 1.0]], [2.0**60]), ([[1.0]], [1.0]), final_relu=False)
+NEARLY = sequential(([[-1.0, 0.0]], [1 - 2.0**-53]), final_relu=False)
+"""Its bias is 1 in float32."""
+TINY = sequential(([[2.0**-30, 0.0]], [1.2e-28]))
 
 
 def pooled():
@@ -114,15 +118,22 @@ def pooled():
     return builder.network(builder.linear(value, np.ones((1, 1)), np.zeros(1)))
 
 
+@pytest.mark.parametrize(("network", "x", "rule"), [(NEARLY, [1.0, 1.75], "flat"), (TINY, [2.0, -0.3], "w2")])
+def test_float32_is_flagged_where_it_rounds_away_what_counts(network, x, rule):
+    found = wrong(network, x, rule, "numeric:float32")
+    assert found
+    all_flagged(found)
+
+
 @pytest.mark.parametrize(
     ("network", "x", "rule"),
     [
         (CANCELLING, [BIG, 1.0, -BIG], "x"),
-        (CANCELLING, [BIG, 1.0, -BIG], "gamma:1"),
+        (HEAVY, [BIG, 1.0, -BIG], "x"),
         (pooled(), [0.0, 0.0, -1.0, -1.0], "w2"),
         (sequential(([[1.0, -1.0]], [0.0]), ([[1.0]], [1.0]), final_relu=False), [0.1, 0.1], "zplus"),
     ],
-    ids=["sum", "sum of products", "pool", "hinge"],
+    ids=["sum", "direction", "pool", "hinge"],
 )
 @pytest.mark.parametrize("engine", ENGINES)
 def test_floats_that_are_wrong_in_the_same_way_in_every_run_are_flagged(engine, network, x, rule):
@@ -240,14 +251,29 @@ def test_what_is_lifted_is_kept_once_however_many_chunks_there_are():
     assert sum(len(kept) for kept in state._LIFTED.values()) <= before
 
 
-def test_without_what_is_shaken_wrong_places_pass_for_sure(monkeypatch):
-    """The search above would see it."""
-    case = sequential(([[1.0, -1.0]], [0.0]), ([[1.0]], [1.0]), final_relu=False), [0.1, 0.1], "zplus", "numeric"
+def sure(value):
+    return torch.full(value.shape[1:], math.inf, dtype=value.dtype)
+
+
+def all_zero(zeros, index):
+    return np.ones((*zeros.shape[:-1], *index.shape), dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "flaw", "case"),
+    [
+        (ShakenArithmetic, "total", TensorArithmetic.total, (HEAVY, [BIG, 1.0, -BIG], "x", "numeric")),
+        (numeric, "margin", sure, (CANCELLING, [BIG, 1.0, -BIG], "x", "numeric")),
+        (numeric, "_moved", lambda step: sure(step[..., 0]), (NEARLY, [1.0, 1.75], "flat", "numeric:float32")),
+        (numeric, "taken", all_zero, (pooled(), [0.0, 0.0, -1.0, -1.0], "w2", "numeric")),
+    ],
+    ids=["sums", "margins", "steps", "ties"],
+)
+def test_without_one_of_its_measures_a_wrong_place_passes_for_sure(monkeypatch, module, name, flaw, case):
     all_flagged(wrong(*case))
-    monkeypatch.setattr(shaken, "SAFETY", 0.0)
-    monkeypatch.setattr(ShakenArithmetic, "total", TENSOR.__class__.total)
+    monkeypatch.setattr(module, name, flaw)
     with pytest.raises(AssertionError):
-        all_flagged(wrong(CANCELLING, [BIG, 1.0, -BIG], "x", "numeric"))
+        all_flagged(wrong(*case))
 
 
 def test_overflow_is_flagged():
