@@ -7,8 +7,8 @@ no more than its spectral norm, and ReLUs, maxima and masks not at all. So
 
 where s bounds ||a - m_a||_2 (by the ball, or by the norm of the radii), s_j the same on what neuron j sees, and e_j the
 rounding error of w_j . m_a + b_j: by law 4 of rounding.py and Cauchy and Schwarz's inequality
-e_j <= g (||w_j||_2 ||m_a||_2 + |b_j|) + n eta. Norms of weights are proven once (norms.py). Every bound below is
-rounded upwards by factors that pay for its own roundings (law 5).
+e_j <= g (||w_j||_2 ||m_a||_2 + |b_j|) + n eta for a sum of n products. Norms of weights are proven once (norms.py).
+Every bound below is rounded upwards by factors that pay for its own roundings (law 5), and sums of eta for underflow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, EnclosureArithmetic, made, settled
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.norms import Norms, norms_of, norms_of_convolution
-from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, sum_error
+from dtdsym.arithmetic.rational import fraction
+from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, nearest, sum_error
 from dtdsym.arithmetic.sizes import euclidean, window_norms
 from dtdsym.arithmetic.unfold import batches, patches, unpatched
 from dtdsym.arithmetic.windows import Windows
@@ -32,7 +33,7 @@ from dtdsym.arithmetic.windows import Windows
 
 @dataclass(frozen=True, eq=False)
 class _Map:
-    """A linear map's weights as a tensor, and what bounds its rounding: gamma >= g for sums of n products.
+    """A linear map's weights as a tensor, and what bounds its rounding: gamma >= g, and floor for what underflows.
 
     bias: the norm of the biases. flat: rows with no weight but 0."""
 
@@ -46,13 +47,16 @@ class _Map:
     flat: torch.Tensor
 
     @staticmethod
-    def of(weight: np.ndarray, bias: np.ndarray, norms: Norms, terms: int, device: torch.device) -> _Map:
-        """weight as it stands, bias (out,); a product passes through no more than `terms` roundings."""
+    def of(
+        weight: np.ndarray, bias: np.ndarray, norms: Norms, terms: int, device: torch.device, products: int = 0
+    ) -> _Map:
+        """weight as it stands, bias (out,); a product passes through no more than `terms` roundings, and an output adds
+        up no more than so many products (0: as many as terms)."""
         offset = torch.tensor(bias, dtype=torch.float64, device=device)
         steps = (terms + 4) * UNIT
         return _Map(
             torch.tensor(weight, dtype=torch.float64, device=device), offset, norms,
-            steps / (1 - 2 * steps), 2 * (terms + 1) * ETA,
+            steps / (1 - 2 * steps), 2 * ((products or terms) + 1) * ETA,
             float(euclidean(offset.abs())), float(euclidean(norms.rows)), norms.rows == 0,
         )  # fmt: skip
 
@@ -60,7 +64,7 @@ class _Map:
         """Norms of the rounding errors of all rows at so many places; size: of all that they are multiplied with."""
         copies, entries = math.sqrt(places), math.sqrt(len(self.offset) * places)
         slack = self.bias * copies * self.gamma * GROW + 2 * self.floor * entries
-        return size * (self.rows * self.gamma * GROW) + slack
+        return (size * self.rows).mul_(self.gamma * GROW).add_(slack)  # rows * gamma may underflow where this does not
 
 
 class BallArithmetic(EnclosureArithmetic):
@@ -114,15 +118,16 @@ class BallArithmetic(EnclosureArithmetic):
         """value * weight + bias, channel by channel: the rounding of the midpoints, and radii times |weight|."""
         found = windowed.scale(self, weight, bias, value, (value.mid.device,))
         rounded = windowed.scale(self, weight, bias, points(value.mid), (value.mid.device,))
-        largest = max(float(abs(factor)) for factor in weight) * (1 + 4 * UNIT) + ETA
-        return settled(found.mid, found.rad, (reached(value) * largest + euclidean(rounded.rad)).mul_(GROW))
+        largest = _LARGEST.get((weight,), None, lambda: _largest(weight))
+        ball = _times(reached(value), largest).add_(euclidean(rounded.rad)).mul_(GROW)
+        return settled(found.mid, found.rad, ball)
 
     def take(self, value: Enclosure, index: np.ndarray) -> Enclosure:
         """Entries of the last axis; an entry that is taken m times has its error in m places."""
         found = super().take(value, index)
         if index.ndim != 1 or value.ball is None:
             return found
-        return settled(found.mid, found.rad, value.ball * _grown(_most(index)))
+        return settled(found.mid, found.rad, _times(value.ball, math.sqrt(_most(index))))
 
     def take_back(self, row: Enclosure, inverse: np.ndarray) -> Enclosure:
         """Sums of the entries at inverse (size, m), each of which is in one sum: at most sqrt(m) times the ball, and
@@ -131,7 +136,8 @@ class BallArithmetic(EnclosureArithmetic):
         if row.ball is None:
             return found
         rounded = super().take_back(points(row.mid), inverse)
-        return settled(found.mid, found.rad, (row.ball * _grown(inverse.shape[1]) + euclidean(rounded.rad)).mul_(GROW))
+        ball = _times(row.ball, math.sqrt(inverse.shape[1])).add_(euclidean(rounded.rad)).mul_(GROW)
+        return settled(found.mid, found.rad, ball)
 
     def add(self, left: Enclosure, right: Enclosure) -> Enclosure:
         """left + right: the balls add up, and the exact error of the sum (law 2)."""
@@ -153,7 +159,7 @@ class BallArithmetic(EnclosureArithmetic):
         rad = torch.maximum(high - mid, mid - low)
         rad = torch.where(high == low, 0.0, torch.nextafter(rad, torch.full_like(rad, math.inf)))
         most = _POOLS.get(columns, None, lambda: _most(index))
-        return settled(mid, rad, reached(value) * _grown(most))
+        return settled(mid, rad, _times(reached(value), math.sqrt(most)))
 
     def join(self, parts: Sequence[Enclosure]) -> Enclosure:
         """Parts (..., k) side by side along the last axis."""
@@ -174,13 +180,15 @@ class BallArithmetic(EnclosureArithmetic):
             cut = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
             rows = euclidean(torch.tensor(abs(cut).transpose(0, 2, 1, 3).reshape(windows.shape[0], -1), device=device))
             terms = len(weight) // groups + math.prod(weight.shape[2:])
-            return _Map.of(weight, np.zeros(windows.shape[0]), Norms(rows, spectral), terms, device)
+            products = len(weight) // groups * math.prod(weight.shape[2:])
+            return _Map.of(weight, np.zeros(windows.shape[0]), Norms(rows, spectral), terms, device, products)
 
         return self._maps.get((weight,), (windows, device), cut)
 
 
 BALL = BallArithmetic()
 _POOLS: Kept[int] = Kept()
+_LARGEST: Kept[float] = Kept()
 
 
 def points(mid: torch.Tensor) -> Enclosure:
@@ -195,11 +203,18 @@ def reached(value: Enclosure) -> torch.Tensor:
 
 
 def _spread(known: _Map, size: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    return (size * known.gamma).add_(reach).mul_(GROW)
+    """What the norm of a row is multiplied with; eta pays for the underflow of size gamma, whatever that norm is."""
+    return (size * known.gamma).add_(reach).add_(ETA).mul_(GROW)
 
 
-def _grown(times: int) -> float:
-    return math.sqrt(times) * GROW
+def _times(ball: torch.Tensor, factor: float) -> torch.Tensor:
+    """ball times factor, upwards: eta pays for underflow."""
+    return (ball * (factor * GROW)).add_(ETA)
+
+
+def _largest(factors: np.ndarray) -> float:
+    """The largest size of these rationals, upwards."""
+    return sum(nearest(max(abs(fraction(factor)) for factor in factors))) * GROW
 
 
 def _most(index: np.ndarray) -> int:
@@ -212,7 +227,7 @@ def _convolved(
     known: _Map, windows: Windows, value: Enclosure, reach: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Midpoints, radii and balls of a few samples (batch, size)."""
-    groups, batch = windows.groups, len(value)
+    groups = windows.groups
     matrices = known.weight.reshape(groups, len(known.weight) // groups, -1)
     bias = known.offset.reshape(groups, -1, 1)
     mid = torch.matmul(matrices, patches(value.mid, windows)).add_(bias)
@@ -222,13 +237,16 @@ def _convolved(
     rad = spread * known.norms.rows.reshape(groups, -1, 1) + (bias.abs() * known.gamma + known.floor)
     nothing = ((size == 0) & (near == 0)).unsqueeze(2) | known.flat.reshape(groups, -1, 1)
     rad = rad.mul_(GROW).masked_fill_(nothing, 0.0)
-    errors = known.errors(euclidean(size.reshape(batch, -1)), mid.shape[-1])
+    errors = known.errors(euclidean(size.flatten(1)), mid.shape[-1])
     ball = (reach * known.norms.spectral + errors).mul_(GROW)
-    return mid.reshape(batch, -1), rad.reshape(batch, -1), ball
+    return mid.flatten(1), rad.flatten(1), ball
 
 
 def _preimage(known: _Map, windows: Windows, row: torch.Tensor) -> torch.Tensor:
     """The transposed convolution of a few rows (batch, out positions)."""
     groups = windows.groups
     matrices = known.weight.reshape(groups, len(known.weight) // groups, -1)
-    return unpatched(matrices.transpose(1, 2) @ row.reshape(len(row), groups, matrices.shape[1], -1), windows)
+    return unpatched(
+        matrices.transpose(1, 2) @ row.reshape(len(row), groups, matrices.shape[1], math.prod(windows.positions)),
+        windows,
+    )

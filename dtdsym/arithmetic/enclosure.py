@@ -224,7 +224,12 @@ class EnclosureArithmetic(Pools):
                 for number, group in enumerate(groups)
             ]
             rows.append([torch.cat([_flat(own) for own in side], 1) for side in zip(*map(_sides, found), strict=True)])
-        return made(*(torch.cat(side).reshape(*leading, -1) for side in zip(*rows, strict=True)))
+        return made(
+            *(
+                torch.cat(side).reshape(*leading, len(weight) * math.prod(windows.positions))
+                for side in zip(*rows, strict=True)
+            )
+        )
 
     def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: Enclosure) -> Enclosure:
         """The transposed convolution, likewise: each entry adds up a number for every window that sees it (law 3)."""
@@ -233,14 +238,16 @@ class EnclosureArithmetic(Pools):
         groups, channels = windowed.groups_of(weight, bias, windows), len(weight) // windows.groups
         parts = []
         for part in batches(windows, len(mid)):
-            shape = (-1, windows.groups, channels, width // len(weight))
+            shape = (len(mid[part]), windows.groups, channels, width // len(weight))
             sides = [numbers[part].reshape(shape).swapaxes(-1, -2) for numbers in (mid, rad)]
             columns = [
                 self.affine(group.transposed, group.no_bias, made(*(side[:, number] for side in sides)))
                 for number, group in enumerate(groups)
             ]
             parts.append(_added_up(stack(columns, 1).swapaxes(-1, -2), windows))
-        return made(*(torch.cat(side).reshape(*leading, -1) for side in zip(*map(_sides, parts), strict=True)))
+        return made(
+            *(torch.cat(side).reshape(*leading, windows.size) for side in zip(*map(_sides, parts), strict=True))
+        )
 
     def scale(self, weight: np.ndarray, bias: np.ndarray, value: Enclosure) -> Enclosure:
         """value * weight + bias, channel by channel; constants that are no floats are enclosed."""
@@ -378,11 +385,12 @@ def settled(mid: torch.Tensor, rad: torch.Tensor, ball: torch.Tensor | None = No
     """The enclosure of a computed pair: whatever overflowed, or is NaN, knows nothing (mid 0, rad inf). A ball around
     midpoints that were moved for this knows nothing either."""
     require_subnormals()
+    if ball is not None:
+        ball = ball.nan_to_num(nan=math.inf, posinf=math.inf)
     if not math.isfinite(mid.sum() + rad.sum()):
         lost = ~(torch.isfinite(mid) & torch.isfinite(rad))
         if ball is not None:
-            moved = lost.any(-1) | ~torch.isfinite(ball)
-            ball = ball.masked_fill(moved, math.inf)
+            ball = ball.masked_fill(lost.any(-1), math.inf)
         mid, rad = mid.masked_fill(lost, 0.0), rad.masked_fill(lost, math.inf)
     return made(mid, rad, ball)
 

@@ -25,38 +25,37 @@ def patches(value: torch.Tensor, windows: Windows) -> torch.Tensor:
     found = torch.nn.functional.unfold(
         images, windows.kernel, windows.dilation, tuple(low for low, _ in windows.padding), windows.stride
     )
-    return found.reshape(len(value), windows.groups, -1, found.shape[-1])
+    return found.reshape(len(value), windows.groups, windows.entries, found.shape[-1])
 
 
 def unpatched(columns: torch.Tensor, windows: Windows) -> torch.Tensor:
     """The transpose of `patches`: (batch, groups, entries, positions) added up at each entry (batch, size).
 
     Each is a sum of at most prod(kernel) terms."""
-    batch = len(columns)
     if not _unfolds(windows):
-        flat = columns.swapaxes(-1, -2).reshape(batch, -1)
+        flat = columns.swapaxes(-1, -2).flatten(1)
         return take_entries(flat, windows.inverse).sum(-1)
     padding = tuple(low for low, _ in windows.padding)
     found = torch.nn.functional.fold(
-        columns.reshape(batch, -1, columns.shape[-1]), windows.shape[1:], windows.kernel, windows.dilation, padding,
+        columns.flatten(1, 2), windows.shape[1:], windows.kernel, windows.dilation, padding,
         windows.stride,
     )  # fmt: skip
-    return found.reshape(batch, -1)
+    return found.reshape(len(columns), windows.size)
 
 
 def window_sums(value: torch.Tensor, windows: Windows) -> torch.Tensor:
     """(batch, groups, positions): the sum of all that a window sees, without making the patches."""
     shape, groups = windows.shape, windows.groups
-    each = value.reshape(len(value) * groups, shape[0] // groups, -1).sum(1)
+    each = value.reshape(len(value) * groups, shape[0] // groups, math.prod(shape[1:])).sum(1)
     plane = replace(windows, shape=(1, *shape[1:]), groups=1)
-    return patches(each, plane).sum(-2).reshape(len(value), groups, -1)
+    return patches(each, plane).sum(-2).reshape(len(value), groups, math.prod(windows.positions))
 
 
 def batches(windows: Windows, count: int) -> list[slice]:
-    """Parts of a batch whose patches hold about NUMBERS numbers, at least one sample each."""
+    """Parts of a batch whose patches hold about NUMBERS numbers, at least one sample each; one part if it is empty."""
     one = windows.shape[0] * math.prod(windows.kernel) * math.prod(windows.positions)
     each = max(1, NUMBERS // one)
-    return [slice(start, min(start + each, count)) for start in range(0, count, each)]
+    return [slice(start, min(start + each, count)) for start in range(0, max(count, 1), each)]
 
 
 def _unfolds(windows: Windows) -> bool:

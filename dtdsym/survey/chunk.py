@@ -22,7 +22,7 @@ from dtdsym.survey.claims import decide_claims
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.facts import Facts
 from dtdsym.survey.numeric import NumericLadder
-from dtdsym.survey.sample import drawn
+from dtdsym.survey.sample import Drawn, drawn
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.sizes import is_large
 from dtdsym.survey.stages import Ladder, outputs, stages_of
@@ -75,24 +75,25 @@ def audit_chunk(network: Network, settings: Settings, share: Share, *, certify: 
     chunk = Chunk(len(points) + share.rejected, 0, share.rejected, 0, settings.domain.outside(points), tallies)
     chunk.certificates = Certificates(network) if certify else None
     chunk.apart = [Apart() for _ in settings.rules] if isinstance(settings.root, Nearest) else []
-    for logit, chosen in _by_logit(network, settings, points):
+    for logit, chosen in _by_logit(network, settings, points, first):
         one, numbers = network.logit(logit), [first + int(n) for n in chosen]
         _Group(one, network, logit, settings, points[chosen], numbers, share).audit(chunk)
     return chunk
 
 
-def _by_logit(network: Network, settings: Settings, points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _by_logit(network: Network, settings: Settings, points: np.ndarray, first: int) -> Iterator[tuple[int, np.ndarray]]:
     if settings.logit is not None:
         yield settings.logit, np.arange(len(points))
         return
-    chosen = largest_outputs(network, points)
+    chosen = largest_outputs(network, points, first)
     for logit in np.unique(chosen):
         yield int(logit), np.flatnonzero(chosen == logit)
 
 
-def largest_outputs(network: Network, points: np.ndarray) -> np.ndarray:
-    """Index of the largest exact output at each of the points (k, in), the first of equal ones."""
-    chosen, left = np.zeros(len(points), dtype=np.int64), np.arange(len(points))
+def largest_outputs(network: Network, points: np.ndarray, first: int = 0) -> np.ndarray:
+    """Index of the largest exact output at each of the points (k, in), the first of equal ones. Point 0 is input number
+    `first`. Raises InputError."""
+    chosen, left = np.zeros(len(points), dtype=np.int64), np.arange(len(points) if network.sizes[-1] > 1 else 0)
     for stage in stages_of(network):
         if not len(left):
             return chosen
@@ -103,7 +104,8 @@ def largest_outputs(network: Network, points: np.ndarray) -> np.ndarray:
         chosen[left] = best.cpu().numpy()
         left = left[~(low.gather(1, best[:, None])[:, 0] > rivals).cpu().numpy()]
     if len(left) and is_large(network):
-        raise InputError(f"input {left[0]}: two outputs are too near to each other to tell the largest; give --logit")
+        met = f"input {first + left[0]}: two outputs are too near to each other to tell the largest"
+        raise InputError(f"{met}; give --logit")
     for index in left:
         output = network(points[index].tolist())
         chosen[index] = max(range(len(output)), key=lambda i: (output[i], -i))
@@ -152,7 +154,7 @@ class _Group:
             for tally, rule in zip(chunk.apart, self.settings.rules, strict=True):
                 for i, number in enumerate(self.numbers):
                     compare(tally, self.exactly(i), rule, number)
-        if self.settings.claims:
+        if self.share.part == 0 and self.settings.claims:
             for i, number in enumerate(self.numbers):
                 made = decide_claims(self.whole, self.logit, number, self.exactly(i), chunk.certificates)
                 chunk.claims.extend(made)
@@ -196,13 +198,13 @@ class _Group:
         self, tally: Tally, rule: Rule | Composite | Nearest, layer: int, certificates: Certificates | None
     ) -> None:
         started = time.perf_counter()
-        start, neurons = self.network.layer(layer).source, self._neurons(layer)
+        start, chosen = self.network.layer(layer).source, self._drawn(layer)
+        neurons = chosen.neurons
         hinges = self._hinges(start)
         verdicts = self._verdicts(rule, layer, neurons)
         asked = Asked(
             lambda i, j: self.exactly(i).facts(rule, layer, int(neurons[j])) if self.exactly_too else NOTHING_KNOWN,
-            self.numbers, neurons, self.settings.sample_roots is None, self.ladder.names,
-            self.exactly_too,
+            self.numbers, neurons, chosen.whole, self.ladder.names, self.exactly_too,
         )  # fmt: skip
         places = count(verdicts, tally, asked, hinges, first=self.share.part == 0)
         if certificates is not None:
@@ -212,12 +214,10 @@ class _Group:
                 certificates.add(self.numbers[i], self.exactly(i), self.logit, rule, layer, places[i], strict)
         tally.seconds += time.perf_counter() - started
 
-    def _neurons(self, layer: int) -> np.ndarray:
-        """Whose roots are audited, some perhaps more than once."""
-        if self.settings.sample_roots is None:
-            return np.arange(self.network.layer(layer).size)
-        (number,) = self.numbers
-        return drawn(self.network, self.settings, layer, self.share.count, number, self.share.part).neurons
+    def _drawn(self, layer: int) -> Drawn:
+        """Whose roots are audited."""
+        number = 0 if self.settings.sample_roots is None else self.numbers[0]  # draws are audited input by input
+        return drawn(self.network, self.settings, layer, self.share.count, number, self.share.part)
 
     def _verdicts(self, rule: Rule | Composite | Nearest, layer: int, neurons: np.ndarray) -> Verdicts:
         if isinstance(rule, Nearest) or not len(neurons):

@@ -17,7 +17,8 @@ import torch
 
 from dtdsym.arithmetic.shaken import ShakenArithmetic, apart, margin
 from dtdsym.geometry.placement import PLACES
-from dtdsym.network.evaluate import differentiate, evaluate, max_masks, stream
+from dtdsym.geometry.zeros import taken, zero_entries
+from dtdsym.network.evaluate import descendants, differentiate, evaluate, max_masks, stream
 from dtdsym.network.layers import MaxPool, Relu
 from dtdsym.network.network import Network
 from dtdsym.network.slice import bypassing
@@ -39,8 +40,9 @@ class NumericLadder:
 
     def __init__(self, network: Network, points: np.ndarray, settings: Settings) -> None:
         self.network, self.settings = network, settings
-        self.ops = ShakenArithmetic(settings.seed)
-        self.x = torch.from_numpy(points).to(settings.device, settings.dtype)
+        self.ops, self.rules = ShakenArithmetic(settings.seed, settings.dtype), ShakenArithmetic(settings.seed)
+        self.x = torch.from_numpy(points).to(settings.device)
+        self._homes: dict[int, _Passage] = {}
         self._gradients: dict[int, Any] = {}
         self._relevances: dict[Rule | Composite, Relevances] = {}
 
@@ -50,14 +52,18 @@ class NumericLadder:
         return evaluate(self.network, self.ops, {0: self.ops.shaken(self.x)})
 
     @cached_property
-    def choices(self) -> Mapping[int, torch.Tensor]:
-        """Bending node -> masks (runs, inputs, ...) of active neurons and of winners."""
-        return {i: self._choice(i, self.values) for i in range(len(self.network.nodes)) if self._bends(i)}
+    def wide(self) -> Mapping[int, torch.Tensor]:
+        """The values in float64, in which relevances and roots are computed: products of theirs leave float32's range,
+        and what is 0 for that would pass for a relevance of 0."""
+        return {index: value.double() for index, value in self.values.items()}
 
-    @cached_property
-    def margins(self) -> Mapping[int, torch.Tensor]:
-        """Bending node -> the least margin (inputs,) of its choices."""
-        return {i: self._margin(i, self.values) for i in self.choices}
+    def home(self, start: int) -> _Passage:
+        """The choices of the function of node `start`'s value at the inputs."""
+        if start not in self._homes:
+            seen = self._homes[start] = _Passage(self.network, start, self.ops)
+            for index in range(len(self.network.nodes)):
+                seen.look(index, self.values)
+        return self._homes[start]
 
     def decided(self, start: int) -> np.ndarray:
         """Floats take every input for regular."""
@@ -72,40 +78,40 @@ class NumericLadder:
     def signs(self, *, exact: bool) -> dict[str, int]:
         """How many signs of ReLUs there are, all by floats."""
         del exact
-        sizes = (self.values[i][0].numel() for i in self.choices if isinstance(self.network.nodes[i], Relu))
+        sizes = (self.values[i][0].numel() for i, node in enumerate(self.network.nodes) if isinstance(node, Relu))
         return {"numeric": sum(sizes)}
 
     def verdicts(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None = None) -> Verdicts:
         """On the roots of these neurons of a layer, or of all of them."""
         if rule not in self._relevances:
             lowest = self.settings.lowest(self.network)
-            self._relevances[rule] = propagate(self.network, self.ops, self.values, rule, lowest)
+            self._relevances[rule] = propagate(self.network, self.rules, self.wide, rule, lowest)
         wanted = np.arange(self.network.layer(layer).size) if neurons is None else neurons
         each = max(1, NUMBERS // (len(self.x) * max(self.network.sizes)))
         parts = []
         for first in range(0, len(wanted), each):
             block = wanted[first : first + each]
             found = layer_roots(
-                self.network, self.ops, self.values, self._relevances[rule], layer, rule, self.settings.kind, block
+                self.network, self.rules, self.wide, self._relevances[rule], layer, rule, self.settings.kind, block
             )
             parts.append(self._placed(self.network.layer(layer).source, found))
         return Verdicts.join(parts)
 
     def _placed(self, start: int, found: LayerRoots) -> Verdicts:
         """The places of a block of roots (runs, inputs, n, size)."""
-        roots = found.roots
-        feeds = {node: self.values[node].unsqueeze(2).expand(*roots.shape[:3], -1) for node in self._beside(start)}
-        masks, equal, least, output = {}, None, self._home_margin(start).unsqueeze(1), roots
+        size = (found.roots[0].abs() + found.displacement[0].abs()).to(self.settings.dtype)
+        roots = self.ops.rounded(found.roots.to(self.settings.dtype), size)
+        beside = bypassing(self.network, start)
+        feeds = {node: self.values[node].unsqueeze(2).expand(*roots.shape[:3], -1) for node in beside}
+        home, seen, output = self.home(start), _Passage(self.network, start, self.ops), roots
         for index, values in stream(self.network, self.ops, {**feeds, start: roots}):
+            seen.look(index, values)
             output = values[index]
-            if self._bends(index) and index > start and index not in feeds:
-                mask = masks[index] = self._choice(index, values)
-                least = torch.minimum(least, self._margin(index, values))
-                same = (mask[0] == self.choices[index][0].unsqueeze(1)).flatten(2).all(-1)
-                equal = same if equal is None else equal & same
-        gradient = self._gradient(start, masks, roots)
-        equal = torch.ones(roots.shape[1:3], dtype=torch.bool, device=roots.device) if equal is None else equal
-        return self._verdicts(start, found, equal, least, gradient, output[..., 0])
+        equal = torch.ones(roots.shape[1:3], dtype=torch.bool, device=roots.device)
+        for index, mask in seen.masks.items():
+            equal &= (mask[0] == home.masks[index][0].unsqueeze(1)).flatten(2).all(-1)
+        least = torch.minimum(seen.least, home.least.unsqueeze(1))
+        return self._verdicts(start, found, equal, least, self._gradient(start, seen.masks, roots), output[..., 0])
 
     def _verdicts(
         self,
@@ -123,8 +129,8 @@ class NumericLadder:
         place = torch.full(missing.shape, PLACES.index("undecided"), device=missing.device)
         place[differs], place[equal] = PLACES.index("outside"), PLACES.index("same_cell")
         place[still], place[missing] = PLACES.index("degenerate"), PLACES.index("no_root")
-        flagged = torch.minimum(least, margin(along).masked_fill(apart(along) == 0, math.inf))
-        flagged = torch.where(equal | differs | missing | still, flagged, 0.0)
+        flagged = torch.minimum(least.double(), torch.minimum(_sure(along), _moved(found.displacement)))
+        flagged = torch.where(equal | differs | missing | still, flagged, 0.0).nan_to_num(nan=0.0, posinf=math.inf)
         home = self.values[len(self.network.nodes) - 1]
         change = home[..., 0].unsqueeze(2) - output
         residual = (change - (gradient * found.displacement).sum(-1))[0].abs()
@@ -136,9 +142,7 @@ class NumericLadder:
         }
         told = {name: fact.long().cpu().numpy() for name, fact in facts.items()}
         size = torch.where(inside, 0.0, residual).double().cpu().numpy()
-        return Verdicts(
-            place.cpu().numpy(), told, size, size, np.zeros(place.shape, int), flagged.double().cpu().numpy()
-        )
+        return Verdicts(place.cpu().numpy(), told, size, size, np.zeros(place.shape, int), flagged.cpu().numpy())
 
     def _in_domain(self, start: int, roots: torch.Tensor) -> torch.Tensor:
         low, high = self.settings.bounds(self.network, start)
@@ -152,47 +156,68 @@ class NumericLadder:
     def _home_gradient(self, start: int) -> torch.Tensor:
         """(runs, inputs, size) of F_l at the inputs."""
         if start not in self._gradients:
-            self._gradients[start] = self._gradient(start, self.choices, self.values[start])
+            self._gradients[start] = self._gradient(start, self.home(start).masks, self.values[start])
         return self._gradients[start]
-
-    def _home_margin(self, start: int) -> torch.Tensor:
-        """(inputs,) of all choices above node `start`."""
-        whole = torch.full((len(self.x),), math.inf, dtype=self.x.dtype, device=self.x.device)
-        for index, own in self.margins.items():
-            whole = torch.minimum(whole, own) if index > start else whole
-        return whole
 
     def _gradient(self, start: int, masks: Mapping[int, torch.Tensor], points: torch.Tensor) -> torch.Tensor:
         seed = torch.ones((*points.shape[:-1], 1), dtype=points.dtype, device=points.device)
         return differentiate(self.network, self.ops, masks, seed, start)[start]
 
-    def _choice(self, index: int, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        node = self.network.nodes[index]
-        if isinstance(node, MaxPool):
-            return max_masks(self.network, index, self.ops, values)
-        return values[node.sources[0]] > 0
 
-    def _margin(self, index: int, values: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        """The least margin of a node's choices: of signs, and of how far winners of windows are ahead of others that
-        are not 0 too."""
+class _Passage:
+    """Choices of F_l as floats have them, read off node by node: bending node -> masks (runs, ...) of active neurons
+    and of winners. least (...): the smallest margin of all, inf where there is no choice.
+
+    What is zero on the whole cell is no choice: inactive neurons, and what follows from these and from constants."""
+
+    def __init__(self, network: Network, start: int, ops: ShakenArithmetic) -> None:
+        self.network, self.start, self.ops = network, start, ops
+        self.below, self.beside = descendants(network, start), bypassing(network, start)
+        self.zeros: dict[int, np.ndarray] = {}
+        self.masks: dict[int, torch.Tensor] = {}
+        self.least = torch.tensor(math.inf)
+
+    def look(self, index: int, values: Mapping[int, torch.Tensor]) -> None:
+        """At node `index`, whose value and whose sources' values are known."""
+        if index in self.beside:
+            self.zeros[index] = (values[index] == 0).all(0).cpu().numpy()
+        elif index == self.start:
+            self.zeros[index] = np.zeros(values[index].shape[1:], dtype=bool)
+            self.least = torch.full_like(values[index][0, ..., 0], math.inf)
+        elif index in self.below:
+            self._read(index, values)
+
+    def _read(self, index: int, values: Mapping[int, torch.Tensor]) -> None:
         node = self.network.nodes[index]
+        self.zeros[index] = zero_entries(node, self.zeros)
         if isinstance(node, Relu):
-            return _least(margin(values[node.source]))
-        assert isinstance(node, MaxPool)
-        entries = self.ops.take(values[node.source], node.index)
-        behind = entries.amax(-1, keepdim=True) - entries
-        ahead = margin(behind)
-        quiet = (entries == 0).all(0) & (entries.amax(-1, keepdim=True) == 0).all(0)
-        winners = self._choice(index, values)[0]
+            dead, z = torch.from_numpy(self.zeros[index]).to(self.least.device), values[node.source]
+            mask = self.masks[index] = z > 0
+            self.zeros[index] = self.zeros[index] | ~mask[0].cpu().numpy()
+            self._keep(margin(z).masked_fill(dead, math.inf))
+        elif isinstance(node, MaxPool):
+            self.masks[index] = max_masks(self.network, index, self.ops, values)
+            self._keep(self._ahead(node, values[node.source], self.masks[index][0]))
+
+    def _keep(self, margins: torch.Tensor) -> None:
+        self.least = torch.minimum(self.least, margins.amin(-1))
+
+    def _ahead(self, node: MaxPool, value: torch.Tensor, winners: torch.Tensor) -> torch.Tensor:
+        """How far the winner of each window is ahead of the others, of those apart that equal it identically."""
+        entries = self.ops.take(value, node.index)
+        ahead = margin((entries * winners).sum(-1, keepdim=True) - entries)
+        dead = torch.from_numpy(taken(self.zeros[node.source], node.index)).to(winners.device)
+        same = dead & (dead & winners).any(-1, keepdim=True)
         repeated = torch.tensor(~node.fresh, device=winners.device)
-        return _least(ahead.masked_fill(winners | quiet | repeated, math.inf).amin(-1))
-
-    def _bends(self, index: int) -> bool:
-        return isinstance(self.network.nodes[index], Relu | MaxPool)
-
-    def _beside(self, start: int) -> frozenset[int]:
-        return bypassing(self.network, start)
+        return ahead.masked_fill(winners | same | repeated, math.inf).amin(-1)
 
 
-def _least(margins: torch.Tensor) -> torch.Tensor:
-    return margins.amin(-1)
+def _moved(step: torch.Tensor) -> torch.Tensor:
+    """The margin of a step that may be none (runs, ..., size): of its surest coordinate; of no doubt where it is 0."""
+    none = (step == 0).all(0)
+    return _sure(step).masked_fill(none, 0.0).amax(-1).masked_fill(none.all(-1), math.inf)
+
+
+def _sure(value: torch.Tensor) -> torch.Tensor:
+    """The margin of a number that may be 0: of no doubt where all runs agree."""
+    return margin(value).masked_fill(apart(value) == 0, math.inf)

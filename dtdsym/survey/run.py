@@ -90,6 +90,8 @@ def conduct(
     """Place every root of every rule at every layer, exactly, for all inputs; see `dtdsym.audit`. Raises InputError."""
     started = time.perf_counter()
     given = as_inputs(inputs, network)
+    if certificates is not None and settings.numeric:
+        raise InputError("certificates: the numeric engine proves nothing; ask it of engine auto")
     if certificates is not None and (settings.sample_roots is not None or is_large(network)):
         raise InputError(
             "certificates: they are of all roots of a network that the rationals can follow; leave them out, or sample "

@@ -3,7 +3,8 @@
 A draw is an input and a neuron, each root as likely as any other, with replacement; draws at inputs that turn out not
 to be audited are dropped. So the number of drawn roots that have a property is binomial, given how many were drawn, and
 an exact interval for its share follows (Clopper and Pearson, Biometrika 26, 1934). All rules of a layer are asked about
-the same roots. A layer with no more roots than that is audited whole. The strata are the rows of the report.
+the same roots. A layer with no more roots than that is audited whole, with the first part of each input's draws. The
+strata are the rows of the report.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ EACH = 64
 
 @dataclass(frozen=True)
 class Drawn:
-    """Neurons (n,) of a layer at one input. whole: they are all that it has."""
+    """Neurons (n,) of a layer in order, some perhaps more than once. whole: they are all that it has, each once."""
 
     neurons: np.ndarray
     whole: bool
@@ -35,12 +36,11 @@ def parts(settings: Settings, inputs: int) -> int:
 def drawn(network: Network, settings: Settings, layer: int, inputs: int, number: int, part: int) -> Drawn:
     """The draws of input `number` of so many that belong to a part, whoever does it and when."""
     size, times = network.layer(layer).size, settings.sample_roots
-    step = parts(settings, inputs)
     if times is None or size * inputs <= times:
-        return Drawn(np.arange(size)[part::step], True)
+        return Drawn(np.arange(size if part == 0 else 0), part == 0)
     rng = np.random.default_rng([settings.seed, layer])
     where, neurons = rng.integers(inputs, size=times), rng.integers(size, size=times)
-    return Drawn(neurons[where == number][part::step], False)
+    return Drawn(np.sort(neurons[where == number])[part :: parts(settings, inputs)], False)
 
 
 def is_whole(network: Network, settings: Settings, layer: int, inputs: int) -> bool:

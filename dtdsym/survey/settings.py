@@ -174,12 +174,14 @@ class Settings:
             check_claim(claim)
             if claim in PROVED_BY and isinstance(wanted_root, Nearest):
                 raise InputError(f"claim {claim} speaks of the rules' own roots; ask it without --root {root}")
+        if (whole_seed := whole_number(seed)) is None or whole_seed < 0:
+            raise InputError(f"--seed {seed}: give a whole number from 0")
         own = tuple(dict.fromkeys(claim for claim in claims if claim not in PROVED_BY))
         allowed = Domain.parse(domain)
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
         asked = Settings(
             read, chosen, number, wanted_root, allowed, min_logit, Budget.of(budget), engine, own, wanted,
-            _sample(network, sample_roots), seed, _device(device),
+            _sample(network, sample_roots), whole_seed, _device(device),
         )  # fmt: skip
         asked.check(network)
         return asked
@@ -211,9 +213,10 @@ def _sample(network: Network, asked: int | str | None) -> int | None:
 
 
 def _device(name: str) -> str:
-    """A device that there is."""
+    """A device that there is, and that computes."""
     try:
-        torch.empty(0, device=name)
+        if torch.empty(0, device=name).device.type not in ("cpu", "cuda"):
+            raise RuntimeError("it computes nothing that was tested")
     except (RuntimeError, AssertionError) as err:
         reason = str(err).splitlines()[0]
         raise InputError(

@@ -271,3 +271,26 @@ def test_an_enclosed_first_maximum_is_open_only_where_it_depends_on_the_values(s
     corners = product(*[[mid - rad, mid + rad] for mid, rad in sides])
     outcomes = [set(column) for column in zip(*map(first, corners), strict=True)]
     assert [rad == 0 for _, rad in pairs(ENCLOSURE.first_maximum(value))] == [len(found) == 1 for found in outcomes]
+
+
+@settings(max_examples=80)
+@given(data=st.data(), convolution=convolutions())
+def test_windows_that_are_asked_for_see_what_the_index_says(data, convolution):
+    """Any of them, in any order, more than once, and none."""
+    w = convolution[2]
+    pairs = st.tuples(st.integers(0, w.groups - 1), st.integers(0, int(np.prod(w.positions)) - 1))
+    asked = data.draw(st.lists(pairs, max_size=6))
+    groups, positions = (np.array([pair[side] for pair in asked], dtype=np.int64) for side in (0, 1))
+    assert w.seen(groups, positions).shape == (len(asked), w.entries)
+    assert w.seen(groups, positions).tolist() == [w.index[g, p].tolist() for g, p in asked]
+    grid = np.arange(w.size).reshape(w.shape)
+    for (group, position), seen in zip(asked, w.seen(groups, positions).tolist(), strict=True):
+        at = np.unravel_index(position, w.positions)
+        each, places = w.shape[0] // w.groups, []
+        for c in range(group * each, (group + 1) * each):
+            for k in product(*map(range, w.kernel)):
+                sides = zip(at, w.stride, w.padding, k, w.dilation, strict=True)
+                place = tuple(int(p * s - low + ki * d) for p, s, (low, _), ki, d in sides)
+                inside = all(0 <= i < n for i, n in zip(place, w.shape[1:], strict=True))
+                places.append(int(grid[(c, *place)]) if inside else -1)
+        assert seen == places

@@ -7,16 +7,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from builders import conv_networks
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plane_oracle import Plane
 from strategies import layers, points_near
 
+from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE, exact
+from dtdsym.arithmetic.pair import PAIR
 from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.placement import place
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import sequential
+from dtdsym.network.slice import bypassing
 
 WIDTHS = (6, 9, 9, 1)
 
@@ -106,3 +110,27 @@ def test_in_general_position_the_batch_route_decides_everything():
     answers = decisions(network, rng.standard_normal(6), rng.standard_normal((200, 6)))
     assert None not in answers
     assert {"same_cell", "outside"} >= set(answers)
+
+
+@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR], ids=["enclosure", "ball", "pair"])
+@given(network=conv_networks(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+def test_roots_that_stream_through_a_network_have_the_choices_of_points_that_are_evaluated(ops, network, seed):
+    """Of every layer's function: choices, output and gradient at roots are those at inputs that lie there."""
+    generator = np.random.default_rng(seed)
+    values = evaluate(network, ops, {0: ops.lift(torch.tensor(generator.integers(-8, 9, (2, network.sizes[0])) / 8))})
+    for start in {layer.source for layer in network.linear.values()}:
+        home = Home.at(network, start, values, ops)
+        roots = ops.lift(torch.tensor(generator.integers(-8, 9, (2, 3, network.sizes[start])) / 8))
+        placed = place_batch(home, roots)
+        beside = {
+            node: values[node].unsqueeze(1).expand(2, 3, network.sizes[node]) for node in bypassing(network, start)
+        }
+        there = Home.at(network, start, evaluate(network, ops, {**beside, start: roots}), ops)
+        equal = torch.ones(2, 3, dtype=torch.bool)
+        for node, choices in there.choices.items():
+            equal &= (choices == home.choices[node].unsqueeze(1)).all(-1)
+        assert torch.equal(placed.same_cell, equal & there.decided & home.decided.unsqueeze(1))
+        assert torch.equal(placed.output.mid, there.values[len(network.nodes) - 1].mid[..., 0])
+        assert torch.equal(placed.gradient.mid, there.gradient.mid)
+        assert torch.equal(placed.gradient.rad, there.gradient.rad)

@@ -58,3 +58,31 @@ def test_a_relu_elsewhere_does_not_count():
     one = build.linear(build.input, np.eye(2), None)
     network = build.network(build.linear(build.relu(build.add(one, build.input)), np.ones((1, 2)), None))
     assert [layer.rectified for layer in network.layers] == [False, False]
+
+
+@settings(max_examples=40, deadline=None)
+@given(network=conv_networks(), data=st.data(), fold=st.booleans())
+def test_some_neurons_have_the_rows_of_all(network, data, fold):
+    """By their numbers, in any order and more than once, as by slices."""
+    network = network if fold else network.unfolded()
+    for layer in network.linear.values():
+        numbers = data.draw(st.lists(st.integers(0, layer.size - 1), min_size=1, max_size=5))
+        low, high = sorted(data.draw(st.tuples(st.integers(0, layer.size), st.integers(0, layer.size))))
+        for chosen in (np.array(numbers), slice(low, high)):
+            count = len(range(layer.size)[chosen]) if isinstance(chosen, slice) else len(numbers)
+            for ask in (layer.fields, layer.weights, layer.factors, layer.biases):
+                whole, some = ask(), ask(chosen)
+                assert (whole is None) == (some is None)
+                assert whole is None or (len(some) == count and np.array_equal(some, whole[chosen]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(network=conv_networks(), fold=st.booleans())
+def test_neurons_of_one_channel_have_one_bias(network, fold):
+    network = network if fold else network.unfolded()
+    for layer in network.linear.values():
+        channel, first = layer.channels
+        assert len(channel) == layer.size
+        assert channel[first].tolist() == list(range(len(first)))
+        assert layer.biases(first)[channel].tolist() == layer.biases().tolist()
+        assert layer.biased == any(bias != 0 for bias in layer.biases())
