@@ -23,10 +23,10 @@ import torch
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, EnclosureArithmetic, made, settled
 from dtdsym.arithmetic.kept import Kept
-from dtdsym.arithmetic.norms import Norms, norms_of, norms_of_convolution
+from dtdsym.arithmetic.norms import Norms, norms_of, norms_of_convolution, row_norms
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, nearest, sum_error
-from dtdsym.arithmetic.sizes import euclidean, window_norms
+from dtdsym.arithmetic.sizes import window_norms
 from dtdsym.arithmetic.unfold import batches, patches, unpatched
 from dtdsym.arithmetic.windows import Windows
 
@@ -57,7 +57,7 @@ class _Map:
         return _Map(
             torch.tensor(weight, dtype=torch.float64, device=device), offset, norms,
             steps / (1 - 2 * steps), 2 * ((products or terms) + 1) * ETA,
-            float(euclidean(offset.abs())), float(euclidean(norms.rows)), norms.rows == 0,
+            float(row_norms(offset.abs())), float(row_norms(norms.rows)), norms.rows == 0,
         )  # fmt: skip
 
     def errors(self, size: torch.Tensor, places: int = 1) -> torch.Tensor:
@@ -81,7 +81,7 @@ class BallArithmetic(EnclosureArithmetic):
             (weight, bias), device, lambda: _Map.of(weight, bias, norms_of(weight, device), inputs, device)
         )
         mid = torch.nn.functional.linear(value.mid, known.weight, known.offset)
-        size, reach = euclidean(value.mid.abs()), reached(value)
+        size, reach = row_norms(value.mid.abs()), reached(value)
         slack = known.offset.abs() * known.gamma + known.floor
         rad = (known.norms.rows * _spread(known, size, reach).unsqueeze(-1) + slack).mul_(GROW)
         nothing = ((size == 0) & (reach == 0)).unsqueeze(-1) | known.flat
@@ -105,7 +105,7 @@ class BallArithmetic(EnclosureArithmetic):
         known = self._transposed(weight, windows, row.mid.device)
         *leading, width = row.shape
         mid = row.mid.reshape(-1, width)
-        size, reach = euclidean(mid.abs()), reached(row).reshape(-1)
+        size, reach = row_norms(mid.abs()), reached(row).reshape(-1)
         image = torch.cat([_preimage(known, windows, mid[part]) for part in batches(windows, len(mid))])
         rows = known.norms.rows.repeat_interleave(windows.size // windows.shape[0])
         rad = (rows * _spread(known, size, reach).unsqueeze(-1) + known.floor).mul_(GROW)
@@ -119,7 +119,7 @@ class BallArithmetic(EnclosureArithmetic):
         found = windowed.scale(self, weight, bias, value, (value.mid.device,))
         rounded = windowed.scale(self, weight, bias, points(value.mid), (value.mid.device,))
         largest = _LARGEST.get((weight,), None, lambda: _largest(weight))
-        ball = _times(reached(value), largest).add_(euclidean(rounded.rad)).mul_(GROW)
+        ball = _times(reached(value), largest).add_(row_norms(rounded.rad)).mul_(GROW)
         return settled(found.mid, found.rad, ball)
 
     def take(self, value: Enclosure, index: np.ndarray) -> Enclosure:
@@ -136,14 +136,14 @@ class BallArithmetic(EnclosureArithmetic):
         if row.ball is None:
             return found
         rounded = super().take_back(points(row.mid), inverse)
-        ball = _times(row.ball, math.sqrt(inverse.shape[1])).add_(euclidean(rounded.rad)).mul_(GROW)
+        ball = _times(row.ball, math.sqrt(inverse.shape[1])).add_(row_norms(rounded.rad)).mul_(GROW)
         return settled(found.mid, found.rad, ball)
 
     def add(self, left: Enclosure, right: Enclosure) -> Enclosure:
         """left + right: the balls add up, and the exact error of the sum (law 2)."""
         mid = left.mid + right.mid
         error = sum_error(left.mid, right.mid, mid).abs()
-        ball = (reached(left) + reached(right) + euclidean(error)).mul_(GROW)
+        ball = (reached(left) + reached(right) + row_norms(error)).mul_(GROW)
         return settled(mid, error.add_(left.rad + right.rad).mul_(GROW), ball)
 
     def relu(self, value: Enclosure) -> Enclosure:
@@ -165,7 +165,7 @@ class BallArithmetic(EnclosureArithmetic):
         """Parts (..., k) side by side along the last axis."""
         found = super().join(parts)
         balls = torch.stack([reached(part) for part in parts], -1)
-        return settled(found.mid, found.rad, euclidean(balls))
+        return settled(found.mid, found.rad, row_norms(balls))
 
     def _convolution(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, device: torch.device) -> _Map:
         def cut() -> _Map:
@@ -178,7 +178,7 @@ class BallArithmetic(EnclosureArithmetic):
         def cut() -> _Map:
             groups, spectral = windows.groups, norms_of_convolution(weight, windows, device).spectral
             cut = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
-            rows = euclidean(torch.tensor(abs(cut).transpose(0, 2, 1, 3).reshape(windows.shape[0], -1), device=device))
+            rows = row_norms(torch.tensor(abs(cut).transpose(0, 2, 1, 3).reshape(windows.shape[0], -1), device=device))
             terms = len(weight) // groups + math.prod(weight.shape[2:])
             products = len(weight) // groups * math.prod(weight.shape[2:])
             return _Map.of(weight, np.zeros(windows.shape[0]), Norms(rows, spectral), terms, device, products)
@@ -198,7 +198,7 @@ def points(mid: torch.Tensor) -> Enclosure:
 
 def reached(value: Enclosure) -> torch.Tensor:
     """An upper bound of ||x - mid||_2 over the last axis: the ball's, or that of the radii."""
-    radii = euclidean(value.rad)
+    radii = row_norms(value.rad)
     return radii if value.ball is None else torch.where(value.ball < radii, value.ball, radii)
 
 
@@ -237,7 +237,7 @@ def _convolved(
     rad = spread * known.norms.rows.reshape(groups, -1, 1) + (bias.abs() * known.gamma + known.floor)
     nothing = ((size == 0) & (near == 0)).unsqueeze(2) | known.flat.reshape(groups, -1, 1)
     rad = rad.mul_(GROW).masked_fill_(nothing, 0.0)
-    errors = known.errors(euclidean(size.flatten(1)), mid.shape[-1])
+    errors = known.errors(row_norms(size.flatten(1)), mid.shape[-1])
     ball = (reach * known.norms.spectral + errors).mul_(GROW)
     return mid.flatten(1), rad.flatten(1), ball
 

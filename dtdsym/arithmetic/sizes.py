@@ -1,4 +1,4 @@
-"""Euclidean norms of tensors of radii, rounded upwards: of whole values, and of what each window of a convolution sees.
+"""Euclidean norms of radii, rounded upwards: of what each window of a convolution sees.
 
 A sum of n squares loses at most a factor 1 - (n + 1) u, its root half of that and one rounding (laws 1 and 3 of
 rounding.py). All is divided by the greatest entry first: then neither squares nor their sum can overflow, and squares
@@ -18,15 +18,9 @@ from dtdsym.arithmetic.windows import Windows
 LEAST_SQUARE = 2.0**-1000
 
 
-def euclidean(size: torch.Tensor) -> torch.Tensor:
-    """Upper bounds (...) of ||size||_2 over the last axis, size >= 0 or inf; 0 only where all is 0."""
-    top = size.amax(-1, keepdim=True)
-    total = _parts(size, top).square_().sum(-1).sqrt_()
-    return _scaled(total, top[..., 0], size.shape[-1])
-
-
 def window_norms(size: torch.Tensor, windows: Windows) -> torch.Tensor:
-    """The same of what each window of a value (batch, size) sees: (batch, groups, positions)."""
+    """Upper bounds of ||size||_2 of what each window of a value (batch, size), >= 0 or inf, sees: (batch, groups,
+    positions); 0 only where all of it is 0."""
     top = size.amax(-1, keepdim=True)
     finite = size if math.isfinite(top.sum()) else size.masked_fill(torch.isinf(size), 0.0)
     top = finite.amax(-1, keepdim=True)
