@@ -22,7 +22,7 @@ def expanded(found: Findings, total: int) -> str:
     if any(row.sampled for row in found.rows):
         return (
             f"These explanations expand the network at one root point for each input and neuron; {total:,} of them "
-            "were drawn at random, the same number in every layer, and audited."
+            f"were drawn at random, up to {found.settings.sample_roots:,} in every layer, and audited."
         )
     return f"These explanations expand the network at {total:,} root points, one for each input and neuron."
 
@@ -45,10 +45,11 @@ def caveat(found: Findings) -> str:
 def of_all(row: RootRow) -> Iterator[str]:
     """What the draws of a row say of all its roots."""
     if row.sampled and row.tally.total:
+        told = []
         for words, names in (("valid", VALID), ("outside", ("outside", "same_gradient_elsewhere"))):
             low, high = row.share(sum(row.tally.places[name] for name in names))
-            ends = floor(1000 * low) / 10, ceil(1000 * high) / 10
-            yield f"Of all roots of the layer {ends[0]:.1f} to {ends[1]:.1f} % are {words} (95 % confidence)."
+            told.append(f"{floor(1000 * low) / 10:.1f} to {ceil(1000 * high) / 10:.1f} % are {words}")
+        yield f"Of all roots of the layer {', '.join(told)} (95 % confidence)."
 
 
 def how_decided(found: Findings) -> Iterator[tuple[str, str]]:
@@ -56,7 +57,8 @@ def how_decided(found: Findings) -> Iterator[tuple[str, str]]:
     by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in DECIDERS}
     told = _listed(by, "places") or "no place"
     left = sum(row.tally.places["undecided"] for row in found.rows)
-    yield "decided", told + (f"; {left:,} not, within the budget" if left else "")
+    bounded = found.settings.budget.seconds or found.settings.budget.cells
+    yield "decided", told + (f"; {left:,} not{', within the budget' * bool(bounded)}" if left else "")
     signs = {name: found.signs.get(name, 0) for name in DECIDERS}
     if any(signs.values()):
         open_ = found.signs.get("open", 0)

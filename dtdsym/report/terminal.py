@@ -19,6 +19,7 @@ from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.deciders import caveat, expanded, how_decided, of_all
 from dtdsym.report.labels import over_lines, row_label
 from dtdsym.survey.findings import Findings, RootRow
+from dtdsym.survey.tally import FACTS
 
 MEANINGS = {
     "degenerate": "the root is the input itself, which Definition 3 forbids: it explains nothing",
@@ -97,7 +98,8 @@ def _opening(found: Findings) -> str:
     good = sum(row.tally.places[name] for row in found.rows for name in VALID)
     return (
         f"{expanded(found, total)} The expansion is valid where the root lies in the input's linear region and is not "
-        f"the input itself: so for {good:,} ({_percent(good, total)}).{caveat(found)}"
+        f"the input itself: so for {'at least ' * found.undecided_roots}{good:,} ({_percent(good, total)})."
+        f"{caveat(found)}"
     )
 
 
@@ -133,7 +135,7 @@ def _sentences(row: RootRow) -> Iterator[str]:
     if inside:
         yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside."
     else:
-        yield "None is inside."
+        yield "None is shown to be inside." if places["undecided"] else "None is inside."
     if tally.residuals.largest:
         yield f"The Taylor identity is off by up to {tally.residuals.largest:.4g}."
 
@@ -154,13 +156,13 @@ def _facts(found: Findings) -> _Columns:
     rows = []
     for row in found.rows:
         tally, total = row.tally, row.tally.total
-        counted = (tally.equal_output, tally.zero_relevance, tally.in_domain)
+        counted = {name: getattr(tally, name) for name in FACTS}
         rows.append((
             over_lines(row_label(found, row)),
             str(row.layer),
-            _percent(tally.equal_gradient, total),
+            _between(tally.equal_gradient, tally.places["undecided"], total),
             "sampled" if row.sampled else f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
-            *(_percent(number, total) for number in counted),
+            *(_between(number, tally.open[name], total) for name, number in counted.items()),
             f"{tally.residuals.largest:.4g}",
             f"{tally.residuals.median:.3g}",
         ))  # fmt: skip
@@ -332,6 +334,11 @@ class _Columns:
 
 def _share(part: int, total: int) -> str:
     return f"{part:,} of {total:,} ({_percent(part, total)})"
+
+
+def _between(part: int, perhaps: int, total: int) -> str:
+    """The share, or from which to which it is where some are open."""
+    return f"{_percent(part, total)} to {_percent(part + perhaps, total)}" if perhaps else _percent(part, total)
 
 
 def _percent(part: int, total: int) -> str:

@@ -49,17 +49,21 @@ class RootRow:
     tally: Tally
     sampled: bool = False
 
-    def share(self, seen: int) -> tuple[float, float]:
-        """An interval that holds the share among all roots of the row with at least 95 % confidence, from the share
-        among those drawn."""
-        return clopper_pearson(seen, self.tally.total) if self.tally.total else (0.0, 1.0)
+    def share(self, seen: int, *, perhaps: int | None = None) -> tuple[float, float]:
+        """An interval that holds the share among all roots of the row with at least 95 % confidence, where so many of
+        those drawn certainly are of some kind, and so many more (the undecided ones) perhaps are."""
+        total, more = self.tally.total, self.tally.places["undecided"] if perhaps is None else perhaps
+        if not total:
+            return 0.0, 1.0
+        return clopper_pearson(seen, total)[0], clopper_pearson(seen + more, total)[1]
 
     def _sample(self, roots: int) -> dict[str, Any] | None:
         """What the draws say of all `roots`; None where all were audited."""
         if not self.sampled:
             return None
         counts = {**self.tally.places, "equal_gradient": self.tally.equal_gradient}
-        shares = {name: list(self.share(seen)) for name, seen in counts.items()}
+        shares = {name: list(self.share(seen)) for name, seen in counts.items() if name != "undecided"}
+        shares["undecided"] = list(self.share(self.tally.places["undecided"], perhaps=0))
         return {"drawn": self.tally.total, "of": roots, "confidence": 0.95, "shares": shares}
 
     def to_json(self, root: str, roots: int) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class RootRow:
             "places": dict(tally.places),
             **{name: getattr(tally, name) for name in COUNTS},
             **({name: None for name in COUNTS if name.startswith("inputs_")} if self.sampled else {}),
+            "open_facts": dict(tally.open),
             "sample": self._sample(roots),
             "smallest_margin": None if math.isinf(tally.margin) else tally.margin,
             "taylor_residual": {
@@ -175,6 +180,11 @@ class Findings:
             row.tally.places["undecided"] or row.tally.inputs_unresolved for row in self.rows
         )
         return roots or any(claim["verdict"] == "undecided" for claim in (*self.decided, *self.in_box))
+
+    @property
+    def undecided_roots(self) -> bool:
+        """Whether some root has no place."""
+        return any(row.tally.places["undecided"] for row in self.rows)
 
     @property
     def roots(self) -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ def conduct(
             done += after - first
             progress(done // job.parts, given.count)
     found.decided.sort(key=lambda claim: claim["input"])
-    found.ledgers = [] if is_large(network) else first_ledgers(network, settings, given, ledger)
+    found.ledgers = [] if is_large(network) or settings.numeric else first_ledgers(network, settings, given, ledger)
     found.seconds = time.perf_counter() - started
     return found
 

@@ -21,7 +21,7 @@ from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.root import check_kind
 from dtdsym.relevance.rule import Rule
-from dtdsym.survey.sizes import EXACT_WORK, is_large, work
+from dtdsym.survey.sizes import is_large, work
 from dtdsym.survey.tally import PROVED_BY
 
 ENGINES = ("auto", "exact", "numeric", "numeric:float32")
@@ -195,8 +195,8 @@ class Settings:
             raise InputError(f"{needs[0]}: the numeric engine proves nothing; ask it of engine auto")
         if needs and large:
             raise InputError(
-                f"{needs[0]}: needs exact forward passes, and one of this network takes {work(network):,} "
-                f"multiply-adds; exact work is done up to {EXACT_WORK:,}; leave it out"
+                f"{needs[0]}: needs exact searches, which are out of reach for a network of {work(network):,} "
+                f"multiply-adds and {network.sizes[0]:,} inputs; leave it out"
             )
         if self.sample_roots is not None and isinstance(self.root, Nearest):
             raise InputError("nearest roots are found for all neurons of a layer; leave out --sample-roots")
@@ -218,7 +218,7 @@ def _device(name: str) -> str:
         if torch.empty(0, device=name).device.type not in ("cpu", "cuda"):
             raise RuntimeError("it computes nothing that was tested")
     except (RuntimeError, AssertionError) as err:
-        reason = str(err).splitlines()[0]
+        reason = str(err).splitlines()[0].partition(",")[0]
         raise InputError(
             f"--device {name}: torch cannot use it here ({reason}); give cpu, or cuda where there is one"
         ) from err

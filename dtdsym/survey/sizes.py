@@ -5,10 +5,13 @@ from __future__ import annotations
 from dtdsym.network.layers import Affine, Convolution
 from dtdsym.network.network import Network
 
-SMALL_WORK = 2**20
+SMALL_WORK = 2**13
 """Multiply-adds of a forward pass up to which the rationals are as quick as enclosures of 100 bits."""
 EXACT_WORK = 2**24
 """Above, no question is put to the rationals."""
+SEARCH_WORK = 2**27
+"""Multiply-adds times inputs, likewise, of networks with convolutions: their exact cells have many walls, and exact
+relevances in them grow too long."""
 
 
 def work(network: Network) -> int:
@@ -24,4 +27,6 @@ def work(network: Network) -> int:
 
 def is_large(network: Network) -> bool:
     """Whether the rationals are out of reach."""
-    return work(network) > EXACT_WORK
+    size = work(network)
+    searched = any(isinstance(node, Convolution) for node in network.nodes) and size * network.sizes[0] > SEARCH_WORK
+    return size > EXACT_WORK or searched

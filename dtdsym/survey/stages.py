@@ -30,7 +30,7 @@ from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.sizes import EXACT_WORK, SMALL_WORK, is_large, work
+from dtdsym.survey.sizes import SMALL_WORK, is_large, work
 from dtdsym.survey.verdicts import Verdicts, decide_batch
 
 CONE_WORK = 2**20
@@ -60,7 +60,7 @@ def stages_of(network: Network) -> tuple[Stage, ...]:
     size = work(network)
     if size <= SMALL_WORK:
         return (RADII,)
-    return (RADII, HUNDRED_BITS) if size <= EXACT_WORK else (BALLS, HUNDRED_BITS)
+    return (BALLS, HUNDRED_BITS) if is_large(network) else (RADII, HUNDRED_BITS)
 
 
 def outputs(network: Network, stage: Stage, points: np.ndarray) -> Any:

@@ -16,6 +16,8 @@ from dtdsym.claims.c6 import EQUAL
 from dtdsym.geometry.placement import PLACES
 
 BIN = math.log(1.01)
+FACTS = ("equal_output", "zero_relevance", "in_domain")
+"""What is asked of a root besides its place."""
 DECIDERS = ("enclosure", "ball", "hundred_bits", "rational", "numeric")
 """What a place can have been decided by; `numeric` proves nothing."""
 PROVED_BY = {
@@ -86,7 +88,8 @@ class Tally:
 
     decided_by: how each place was decided. seconds: time spent on them. first: claim (c5, c6) -> the first root in
     order of inputs and neurons that proves it: [input number, neuron, place], or None. flagged: places by floats alone
-    whose margin is below 1; margin: the smallest of all such places, inf where there are none.
+    whose margin is below 1; margin: the smallest of all such places, inf where there are none. open: of roots, how many
+    of the facts equal_output, zero_relevance and in_domain were left undecided.
     """
 
     places: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PLACES, 0))
@@ -104,6 +107,7 @@ class Tally:
     first: dict[str, list[Any] | None] = field(default_factory=lambda: dict.fromkeys(PROVED_BY))
     flagged: int = 0
     margin: float = math.inf
+    open: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FACTS, 0))
 
     @property
     def total(self) -> int:
@@ -114,7 +118,7 @@ class Tally:
         """Add another's counts."""
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("places", "decided_by"):
+        for name in ("places", "decided_by", "open"):
             mine, theirs = getattr(self, name), getattr(other, name)
             for key, times in theirs.items():
                 mine[key] += times
@@ -142,6 +146,7 @@ class Tally:
             **{name: getattr(self, name) for name in COUNTS},
             "places": self.places,
             "decided_by": self.decided_by,
+            "open": self.open,
             "seconds": self.seconds,
             "first": self.first,
             "margin": None if math.isinf(self.margin) else self.margin,
@@ -171,6 +176,7 @@ class Tally:
         return Tally(
             places=dict(data["places"]),
             decided_by=dict(data["decided_by"]),
+            open=dict(data["open"]),
             seconds=data["seconds"],
             first=dict(data["first"]),
             margin=math.inf if data["margin"] is None else data["margin"],

@@ -16,10 +16,9 @@ from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts
 from dtdsym.survey.settings import Settings
-from dtdsym.survey.tally import PROVED_BY, Tally
+from dtdsym.survey.tally import FACTS, PROVED_BY, Tally
 
 OPEN = -1
-FACTS = ("equal_output", "zero_relevance", "in_domain")
 
 Answers = dict[tuple[int, int], Facts]
 
@@ -222,10 +221,11 @@ def count(verdicts: Verdicts, tally: Tally, asked: Asked, hinges: np.ndarray, *,
     place = _final_places(verdicts, answers)
     for index, name in enumerate(PLACES):
         tally.places[name] += int((place[kept] == index).sum())
-    left = verdicts.place == OPEN
+    left, known = verdicts.place == OPEN, place != PLACES.index("undecided")
     for number, name in enumerate(asked.stages):
-        tally.decided_by[name] = tally.decided_by.get(name, 0) + int(((verdicts.stage == number) & ~left)[kept].sum())
-    tally.decided_by["rational"] += int((left & (place != PLACES.index("undecided")))[kept].sum())
+        own = (verdicts.stage == number) & ~left & known
+        tally.decided_by[name] = tally.decided_by.get(name, 0) + int(own[kept].sum())
+    tally.decided_by["rational"] += int((left & known)[kept].sum())
     _count_facts(verdicts, place, answers, kept, tally)
     if asked.whole:
         _count_inputs(place[kept], tally)
@@ -251,6 +251,8 @@ def _count_facts(verdicts: Verdicts, place: np.ndarray, answers: Answers, kept: 
     exists = (place != PLACES.index("no_root")) & kept[:, None]
     for name in FACTS:
         known = verdicts.facts[name]
+        nothing = [answers.get((int(i), int(j))) for i, j in np.argwhere((known == OPEN) & exists)]
+        tally.open[name] += sum(facts is None or getattr(facts, name) is None for facts in nothing)
         yes = sum(1 for (i, j), facts in answers.items() if known[i, j] == OPEN and getattr(facts, name))
         setattr(tally, name, getattr(tally, name) + int(((known == 1) & exists).sum()) + yes)
 

@@ -93,7 +93,8 @@ def test_what_the_budget_left_open_is_not_called_decided():
     report = made_up(undecided=7, outside=3)
     report.rows[1].tally.decided_by.update(enclosure=2, rational=1)
     words = " ".join(text(report, 100).split())
-    assert "2 places by enclosures with proven bounds, 1 by exact rationals; 7 not, within the budget" in words
+    assert "2 places by enclosures with proven bounds, 1 by exact rationals; 7 not time" in words
+    assert "so for at least" in words
 
 
 def test_inputs_outside_the_domain_are_told():

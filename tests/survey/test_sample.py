@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 import dtdsym
+from dtdsym.arithmetic.binomial import clopper_pearson
 from dtdsym.errors import InputError
 from dtdsym.network.network import sequential
+from dtdsym.relevance.rule import parse_rule
 from dtdsym.survey import sample, sizes
 from dtdsym.survey.chunk import largest_outputs
+from dtdsym.survey.findings import RootRow
 from dtdsym.survey.processes import processes
 from dtdsym.survey.sample import drawn, is_whole, parts
 from dtdsym.survey.settings import Settings
+from dtdsym.survey.tally import Tally
 from dtdsym.verify import main
 
 WIDTHS = (4, 30, 12, 3)
@@ -282,9 +286,32 @@ def test_outputs_too_near_to_tell_are_named_by_the_inputs_own_number(monkeypatch
     """Of a network that is too large for the rationals."""
     tied = sequential(([[1.0], [1.0]], [0.0, 0.0]), final_relu=False)
     assert largest_outputs(tied, np.array([[1.0]])).tolist() == [0]
-    for module in ("sizes", "stages"):
-        monkeypatch.setattr(f"dtdsym.survey.{module}.EXACT_WORK", 0)
+    monkeypatch.setattr("dtdsym.survey.sizes.EXACT_WORK", 0)
     assert sizes.is_large(tied)
     with pytest.raises(InputError, match="input 7: two outputs are too near"):
         largest_outputs(tied, np.array([[1.0]]), first=7)
     assert largest_outputs(tied.logit(0), np.array([[1e308]])).tolist() == [0]
+
+
+def test_undecided_roots_may_be_anything():
+    """29 of 50 draws without a place, 1 in the same cell: what is known of all roots is no more than that."""
+    tally = Tally()
+    tally.places.update(undecided=29, same_cell=1, degenerate=20)
+    row = RootRow(parse_rule("zplus"), 1, tally, sampled=True)
+    shares = row.to_json("relevance", 9000)["sample"]["shares"]
+    assert shares["same_cell"] == [clopper_pearson(1, 50)[0], clopper_pearson(30, 50)[1]]
+    assert shares["outside"] == [0.0, clopper_pearson(29, 50)[1]]
+    assert shares["undecided"] == list(clopper_pearson(29, 50))
+    assert row.share(0) == (0.0, clopper_pearson(29, 50)[1])
+
+
+def test_facts_that_stay_open_are_counted(monkeypatch):
+    """The last layer's relevance roots have zero relevance exactly, which no bound can tell."""
+    network = sequential(([[0.5, 0.3], [0.7, -0.2]], [0.1, 0.2]), ([[0.3, 0.9]], [0.7]), final_relu=False)
+    asked = {"rules": ["zplus"], "layers": [2], "logit": 0, "sample_roots": "all"}
+    told = dtdsym.audit(network, [[0.3, 0.7]], **asked).roots[0]
+    assert (told["zero_relevance"], told["open_facts"]["zero_relevance"]) == (1, 0)
+    monkeypatch.setattr("dtdsym.survey.sizes.EXACT_WORK", 0)
+    monkeypatch.setattr("dtdsym.survey.sizes.SMALL_WORK", 0)
+    told = dtdsym.audit(network, [[0.3, 0.7]], **asked).roots[0]
+    assert (told["zero_relevance"], told["open_facts"]["zero_relevance"]) == (0, 1)
