@@ -128,7 +128,7 @@ def test_of_the_last_layer_only_the_explained_neuron_has_relevance():
         ({"logit": "0"}, "logit '0' does not exist"),
         ({"layer": "all"}, "layer 'all' does not exist"),
         ({"neuron": "a"}, "neuron 'a' does not exist"),
-        ({"budget": 5}, "budget 5: give dtdsym.Budget"),
+        ({"budget": 5}, "budget=5: give dtdsym.Budget"),
     ],
 )
 def test_arguments_of_other_kinds_are_refused(asked, message):
