@@ -201,34 +201,28 @@ class Ladder:
 
     def signs(self, *, exact: bool) -> dict[str, int]:
         """How many signs of ReLUs at the inputs each stage decided; exact: the rationals tell the rest."""
-        found: dict[str, int] = {}
-        for row in range(len(self.first.points)):
-            open_ = self._tell(found, self.names[0], self.first.home(0).choices, row, None)
-            for number in range(1, len(self.stages)):
-                if any(mask.any() for mask in open_.values()):
-                    open_ = self._tell(found, self.names[number], self.later(number, row).home(0).choices, 0, open_)
-            left = sum(int(mask.sum()) for mask in open_.values())
-            name = "rational" if exact else "open"
-            found[name] = found.get(name, 0) + left
+        choices = self.first.home(0).choices
+        relus = [index for index in choices if isinstance(self.first.network.nodes[index], Relu)]
+        open_ = {index: choices[index] == UNDECIDED for index in relus}
+        found = {self.names[0]: sum(mask.numel() - int(mask.sum()) for mask in open_.values())}
+        left = sum((mask.sum(1) for mask in open_.values()), torch.zeros(len(self.first.points), dtype=torch.long))
+        rest = 0
+        for row in np.flatnonzero(left.cpu().numpy()).tolist():
+            rest += self._tell(found, row, {index: mask[row] for index, mask in open_.items()})
+        found["rational" if exact else "open"] = rest
         return found
 
-    def _tell(
-        self,
-        found: dict[str, int],
-        name: str,
-        choices: Mapping[int, torch.Tensor],
-        row: int,
-        before: Mapping[int, torch.Tensor] | None,
-    ) -> dict[int, torch.Tensor]:
-        """Count what a stage decided of the signs open before it; the masks of those that are open after it."""
-        relus = (index for index in choices if isinstance(self.first.network.nodes[index], Relu))
-        left = {}
-        for index in relus:
-            open_ = choices[index][row] == UNDECIDED
-            asked = torch.ones_like(open_) if before is None else before[index]
-            left[index] = asked & open_
-            found[name] = found.get(name, 0) + int((asked & ~open_).sum())
-        return left
+    def _tell(self, found: dict[str, int], row: int, open_: dict[int, torch.Tensor]) -> int:
+        """Count what later stages decide of the signs of one input that are open; how many stay open."""
+        for number in range(1, len(self.stages)):
+            if not any(mask.any() for mask in open_.values()):
+                return 0
+            choices = self.later(number, row).home(0).choices
+            after = {index: mask & (choices[index][0] == UNDECIDED) for index, mask in open_.items()}
+            told = sum(int(mask.sum()) - int(after[index].sum()) for index, mask in open_.items())
+            found[self.names[number]] = found.get(self.names[number], 0) + told
+            open_ = after
+        return sum(int(mask.sum()) for mask in open_.values())
 
     def decided(self, start: int) -> np.ndarray:
         """(k,) mask: at which inputs every choice of the function of node `start`'s value is decided."""
