@@ -200,6 +200,10 @@ class EnclosureArithmetic(Pools):
         """Points where float64 holds the numbers, else their least enclosures. Raises NotExact for other things."""
         return numbers if isinstance(numbers, Enclosure) else exact(numbers)
 
+    def followed(self, value: Enclosure) -> Enclosure:
+        """The same: what follows balls takes that of the radii where there is none."""
+        return value
+
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Enclosure) -> Enclosure:
         """value @ weight.T + bias, weight (out, in), bias (out,), value (..., in); bounds: BoundedLayer."""
         (*batch, width), (outputs, inputs) = value.shape, weight.shape

@@ -50,6 +50,10 @@ class PairArithmetic:
         """Floats exactly, rationals to some 106 bits. Raises NotExact for other things."""
         return numbers if isinstance(numbers, Pair) else exact(numbers)
 
+    def followed(self, value: Pair) -> Pair:
+        """The same with a ball, that of its radii where it has none: maps follow no ball that is not there."""
+        return value if value.ball is not None else made(value.high, value.low, value.rad, row_norms(value.rad))
+
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: Pair) -> Pair:
         """value (..., in) @ weight.T + bias, weight (out, in), bias (out,)."""
         (*batch, width), (outputs, inputs) = value.shape, weight.shape

@@ -79,6 +79,7 @@ class Placed:
 def place_batch(home: Home, roots: Any) -> Placed:
     """Decide what enclosures can about roots (batch, neurons, size) of `home`'s inputs. Of the values of nodes only
     those are held that something still to be computed needs."""
+    roots = home.ops.followed(roots)
     feeds = {node: _broadcast(home.values[node], roots) for node in bypassing(home.network, home.start)}
     seen, output = _passed(home.network, home.start, {**feeds, home.start: roots}, home.ops)
     choices = seen.choices

@@ -412,3 +412,14 @@ def test_a_bound_without_one_of_its_parts_is_caught(monkeypatch, module, name, f
     monkeypatch.setattr(module, name, flaw)
     with pytest.raises(AssertionError):
         experiment()
+
+
+def test_a_value_without_a_ball_is_followed_by_that_of_its_radii():
+    """Maps follow no ball that is not there: roots, which come without one, would lose theirs on the way up."""
+    value = Pair(torch.ones(2, 3).double(), torch.zeros(2, 3).double(), torch.full((2, 3), 0.5).double())
+    weight, bias = np.eye(3), np.zeros(3)
+    assert PAIR.affine(weight, bias, value).ball is None
+    followed = PAIR.followed(value)
+    assert (followed.ball >= 0.5 * 3**0.5 - 1e-15).all()
+    assert (PAIR.affine(weight, bias, followed).ball >= followed.ball).all()
+    assert PAIR.followed(followed) is followed
