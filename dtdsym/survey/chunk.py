@@ -144,7 +144,7 @@ class _Group:
             self.exact_inputs = {}
             self.ladder = self._ladder()
         if self.share.part == 0:
-            for name, times in self._signs().items():
+            for name, times in self.ladder.signs(exact=self.exactly_too).items():
                 chunk.signs[name] = chunk.signs.get(name, 0) + times
         tallies = iter(chunk.tallies)
         for rule in self.settings.audited:
@@ -162,9 +162,6 @@ class _Group:
     def _ladder(self) -> Ladder | NumericLadder:
         made = NumericLadder if self.settings.numeric else Ladder
         return made(self.network, self.points, self.settings)
-
-    def _signs(self) -> dict[str, int]:
-        return self.ladder.signs(exact=self.exactly_too)
 
     def exactly(self, index: int) -> ExactInput:
         """The exact side of one input, made once."""

@@ -25,7 +25,6 @@ from dtdsym.network.evaluate import evaluate, stream
 from dtdsym.network.layers import Convolution, Relu
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
-from dtdsym.relevance.neurons import ALL
 from dtdsym.relevance.root import layer_roots
 from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
@@ -132,9 +131,6 @@ class View:
 
     def _blocks(self, layer: int, neurons: np.ndarray | None) -> Iterator[slice | np.ndarray]:
         """Blocks of neurons whose roots, with all that is computed at them, are held at a time."""
-        if neurons is None and self.network.layer(layer).size * len(self.points) == 1:
-            yield ALL
-            return
         if self.stage is RADII:
             each = max(1, BLOCK_NUMBERS // (len(self.points) * widest(self.network)))
         else:
