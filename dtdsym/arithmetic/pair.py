@@ -17,7 +17,7 @@ from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.enclosure import UNDECIDED
 from dtdsym.arithmetic.kept import Kept
 from dtdsym.arithmetic.norms import norms_of_convolution, row_norms, spectral_of
-from dtdsym.arithmetic.pair_balls import norm_of, summed_ball
+from dtdsym.arithmetic.pair_balls import grown, norm_of, summed_ball
 from dtdsym.arithmetic.pair_layers import AffineMap, ConvolutionMap, spread_apart
 from dtdsym.arithmetic.pair_value import (
     Pair,
@@ -101,7 +101,7 @@ class PairArithmetic:
         how often one entry is taken; by more axes it is lost."""
         ball = None
         if value.ball is not None and index.ndim == 1:
-            ball = value.ball * (math.sqrt(self._most(index)) * GROW)
+            ball = grown(value.ball, math.sqrt(self._most(index)))
         return mapped(value, lambda part: take_entries(part, index), ball)
 
     def take_back(self, row: Pair, inverse: np.ndarray) -> Pair:
@@ -109,8 +109,8 @@ class PairArithmetic:
         high, low, incoming, error = _collected(self.take(row, inverse))
         ball = None
         if row.ball is not None:
-            factor = math.sqrt(inverse.shape[1] * self._most(inverse)) * GROW
-            ball = (row.ball * factor + row_norms(error)) * GROW
+            factor = math.sqrt(inverse.shape[1] * self._most(inverse))
+            ball = (grown(row.ball, factor) + row_norms(error)) * GROW
         return settled(high, low, incoming, error, ball)
 
     def add(self, left: Pair, right: Pair) -> Pair:
@@ -143,7 +143,7 @@ class PairArithmetic:
         if value.ball is None:
             return found
         most = self._repeats.get(tuple(columns), None, lambda: _most(np.concatenate(columns)))
-        return made(found.high, found.low, found.rad, value.ball * (math.sqrt(most) * GROW))
+        return made(found.high, found.low, found.rad, grown(value.ball, math.sqrt(most)))
 
     def first_maximum(self, entries: Pair) -> Pair:
         """1 at an entry that certainly is the first greatest one, 0 where one certainly is not, else [0, 1].
@@ -187,7 +187,7 @@ class PairArithmetic:
         if value.ball is None:
             return settled(high, low, incoming, error, None)
         if axis % len(value.shape) == len(value.shape) - 1:
-            most = value.ball * (math.sqrt(value.shape[-1]) * GROW)
+            most = grown(value.ball, math.sqrt(value.shape[-1]))
             return settled(high, low, torch.minimum(incoming, most), error, None)
         return settled(high, low, incoming, error, (_upper_sum(value.ball, axis) + row_norms(error)) * GROW)
 

@@ -22,6 +22,11 @@ def norm_of(value: Pair, shape: Sequence[int]) -> torch.Tensor:
     return row_norms(value.rad.expand(tuple(shape)))
 
 
+def grown(ball: torch.Tensor, factor: float) -> torch.Tensor:
+    """The ball times a factor (itself within one rounding), upwards: eta pays for underflow."""
+    return ball * (factor * GROW) + etas(1, ball)
+
+
 def summed_ball(left: Pair, right: Pair, shape: Sequence[int]) -> torch.Tensor | None:
     """The sum of two balls, if there is one."""
     if left.ball is None and right.ball is None:
@@ -41,8 +46,8 @@ def scaled_ball(left: Pair, right: Pair, error: torch.Tensor) -> torch.Tensor | 
         return None
     shape = error.shape
     most, center = (size_of(right) + right.rad).expand(shape).amax(-1), size_of(left).expand(shape).amax(-1)
-    ball = most * norm_of(left, shape) + center * norm_of(right, shape) + row_norms(error)
-    return (ball + etas(2, ball)) * GROW
+    ours, theirs = norm_of(left, shape), norm_of(right, shape)
+    return (most * ours + center * theirs + row_norms(error) + etas(2, ours, theirs)) * GROW
 
 
 def size_of(value: Pair) -> torch.Tensor:

@@ -249,6 +249,20 @@ def test_pools_count_how_often_an_entry_is_used():
     assert PAIR.take(value, np.array([0, 0, 0, 1])).ball.item() == pytest.approx(3**0.5)
 
 
+def test_a_ball_of_the_least_float_grows_as_any_other():
+    least = Fraction(ETA)
+    value = Pair(
+        *(torch.tensor([x], dtype=torch.float64) for x in (0.0, 0.0, ETA)), torch.tensor(ETA, dtype=torch.float64)
+    )
+    holds(value * Fraction(1, 4), [least / 4])
+    holds(exact([0.25]) * value, [least / 4])
+    holds(PAIR.take(value, np.array([0, 0])), [least] * 2)
+    holds(PAIR.take_back(value, np.zeros((2, 2), dtype=int)), [2 * least] * 2)
+    holds(PAIR.pool(value, [np.array([0, 0])]), [least] * 2)
+    both = Pair(*(torch.full((2,), x, dtype=torch.float64) for x in (0.0, 0.0, ETA)), value.ball)
+    holds(PAIR.total(both), [least * Fraction(7, 5)])  # 7/5 < sqrt(2): each of the two is off by 7/10 eta
+
+
 # Exact zeros and points are facts
 
 
