@@ -90,7 +90,7 @@ class Patches:
         reach = windows.dilation[0] * (windows.kernel[0] - 1) + 1
         for start in range(0, batch, together):
             planes = torch.stack([value[start : start + together] for value in values], 1)
-            planes = pad(planes.reshape(len(planes), -1, *windows.shape[1:]), (*left, *top))
+            planes = _padded(planes.reshape(len(planes), -1, *windows.shape[1:]), (*left, *top))
             for row in range(0, first, count):
                 rows = min(count, first - row)
                 begin = row * windows.stride[0]
@@ -99,3 +99,13 @@ class Patches:
                 patches = patches.reshape(len(planes), len(values), windows.groups, inner, rows * second)
                 patches = patches.transpose(1, 2).reshape(len(planes), windows.groups, -1, rows * second)
                 yield slice(start, start + together), slice(row, row + rows), patches
+
+
+def _padded(planes: torch.Tensor, sides: tuple[int, int, int, int]) -> torch.Tensor:
+    """Zeros around (n, channels, height, width); torch refuses to cut off more than there is, after which only zeros
+    of the padding are left."""
+    left, right, top, bottom = sides
+    height, width = planes.shape[2:]
+    if min(left, right) <= -width or min(top, bottom) <= -height:
+        return planes.new_zeros(*planes.shape[:2], height + top + bottom, width + left + right)
+    return pad(planes, sides)

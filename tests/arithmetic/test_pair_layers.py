@@ -246,8 +246,12 @@ def test_windows_of_exact_zeros_give_the_exact_bias():
 # Convolutions
 
 
+ONLY_PADDING = Windows((1, 1), (1,), (3,), ((2, 0),), (1,), 1)
+
+
 @settings(max_examples=80)
 @given(case=convolutions(), seed=st.integers(0, 10**6), ball=st.sampled_from([None, 2.0**-60]), single=st.booleans())
+@example(case=(frozen([[[0.5]]]), ONLY_PADDING), seed=0, ball=None, single=False)
 def test_convolutions_are_enclosed_forth_and_back(case, seed, ball, single):
     weight, windows = case
     weight = frozen(weight.astype(np.float32)) if single else weight
