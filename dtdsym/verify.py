@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ _EPILOG = """examples:
   python -m dtdsym.verify net.pt                                    100 sampled inputs, four rules, first layer
   python -m dtdsym.verify net.pt --input images.npy --rule zplus    your inputs, one rule
   python -m dtdsym.verify net.pt --layer all --json report.json     every layer; the report as JSON too
+  python -m dtdsym.verify net.pt --input images.npy --html report.html             one page to show to others
   python -m dtdsym.verify net.onnx --input images.npy --rule first=zbox:0:1,conv=zplus,linear=epsilon:1e-6
   python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
   python -m dtdsym.verify net.pt --claim c1 --certificates run.jsonl.gz            evidence for python -m dtdsym.checker
@@ -67,6 +69,7 @@ budget or because no proof of it is known; else 0. c2 that --for-all proves is a
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. One line on standard error where it cannot run."""
     options = _parser().parse_args(argv)
+    options.command = shlex.join(["python", "-m", "dtdsym.verify", *(sys.argv[1:] if argv is None else argv)])
     return ended(lambda: _status(_run(options)), options.resume)
 
 
@@ -159,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         "--certificates", metavar="FILE.jsonl[.gz]", help="write evidence for every place, for python -m dtdsym.checker"
     )
     add("--ledger", metavar="N", type=int, default=1, help="say for the first N inputs where relevance was lost (1)")
+    add("--html", metavar="FILE", help="write the report as one page to show to others: charts, pictures, evidence")
     add("--heatmap", metavar="FILE", help=f"picture of the first {LARGEST} inputs with their explanations")
     add("--quiet", action="store_true", help="no report on standard output, no progress")
     return parser
@@ -167,9 +171,10 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> Report:
     if options.ledger < 0:
         raise InputError(f"--ledger {options.ledger}: give 0 or more")
-    check_apart(options, ("input", "target", "compare"), ("json", "certificates", "resume", "heatmap"))
-    if options.certificates == "-":
-        raise InputError("--certificates -: standard output is the report's; name a file")
+    check_apart(options, ("input", "target", "compare"), ("json", "certificates", "resume", "heatmap", "html"))
+    for option in ("certificates", "html"):
+        if getattr(options, option) == "-":
+            raise InputError(f"--{option} -: standard output is the report's; name a file")
     network = network_of(options)
     network = network.unfolded() if options.batchnorm == "own" else network
     settings = _settings(options, network)
@@ -178,7 +183,7 @@ def _run(options: argparse.Namespace) -> Report:
         check_box(network, settings, box)
     inputs = _inputs(options, network, settings)
     relevance = _relevance(options, network, inputs)
-    for path in (options.json, options.heatmap, options.certificates):
+    for path in (options.json, options.heatmap, options.certificates, options.html):
         check_writable(path)
     compared = None if relevance is None else _compared(network, inputs, relevance, settings)
     if options.heatmap:  # before the audit, which may be long: a killed run has drawn it
@@ -282,6 +287,8 @@ def _show(report: Report, options: argparse.Namespace) -> None:
     text = json.dumps(report.to_json(), indent=2)
     if options.json not in (None, "-"):
         Path(options.json).write_text(text + "\n")
+    if options.html:
+        report.write_html(options.html, options.command)
     try:
         if options.json == "-":
             print(text)

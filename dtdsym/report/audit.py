@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
 
 from dtdsym.network.network import Network
+from dtdsym.report.html import page
 from dtdsym.report.terminal import render, to_html
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.run import conduct
@@ -23,6 +25,14 @@ class Report(Findings):
 
     def _repr_html_(self) -> str:
         return to_html(self)
+
+    def to_html(self, command: str = "") -> str:
+        """The report as one page that needs nothing else, with charts and pictures. command: that made the audit."""
+        return page(self, command)
+
+    def write_html(self, path: str | Path, command: str = "") -> None:
+        """Write the page to a file."""
+        Path(path).write_text(self.to_html(command), encoding="utf-8")
 
 
 def audit(

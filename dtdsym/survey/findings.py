@@ -17,6 +17,7 @@ from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.relevance.rule import Rule
 from dtdsym.survey.apart import Apart
 from dtdsym.survey.claims import table_claims
+from dtdsym.survey.inputs import GivenInputs, SampledInputs
 from dtdsym.survey.ledgers import InputLedger
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import COUNTS, Tally
@@ -146,8 +147,8 @@ class Findings:
     """Everything that an audit counted. source, seed: where the inputs came from. ledgers: of the first inputs.
     compared: what an explanation made elsewhere was found to be. decided: claims, input by input. apart: the rules
     beside nearest admissible roots, if these were asked for. signs: of ReLUs at the audited inputs, how many each stage
-    decided. in_box: claims on all inputs of a box. tool: what the tool does whose rules were audited. seconds:
-    wall-clock time."""
+    decided. in_box: claims on all inputs of a box. tool: what the tool does whose rules were audited. given: the inputs
+    themselves, for drawings of the first ones. seconds: wall-clock time."""
 
     network: Network
     settings: Settings
@@ -164,6 +165,7 @@ class Findings:
     signs: dict[str, int] = field(default_factory=dict)
     in_box: list[dict[str, Any]] = field(default_factory=list)
     tool: ToolRules | None = None
+    given: GivenInputs | SampledInputs | None = None
 
     @property
     def violated(self) -> bool:

@@ -41,7 +41,7 @@ def first_ledgers(
 ) -> list[InputLedger]:
     """Ledgers of the first `count` inputs whose explained logit is above the least one, input by input."""
     made: list[InputLedger] = []
-    for number, logit, values in _values(network, settings, inputs):
+    for number, logit, values in above_least(network, settings, inputs):
         if len(made) >= count * len(settings.rules):
             break
         one = network.logit(logit)
@@ -51,9 +51,10 @@ def first_ledgers(
     return made
 
 
-def _values(
+def above_least(
     network: Network, settings: Settings, inputs: GivenInputs | SampledInputs
 ) -> Iterator[tuple[int, int, Any]]:
+    """(number, explained logit, exact values of the network's nodes) of the inputs whose logit is above the least."""
     for start in range(0, inputs.count, LOOKED_AT):
         points = inputs.batch(start, min(start + LOOKED_AT, inputs.count)).points
         logits = largest_outputs(network, points) if settings.logit is None else [settings.logit] * len(points)

@@ -102,7 +102,7 @@ def conduct(
         RootRow(rule, layer, Tally(), not is_whole(network, settings, layer, given.count))
         for rule, layer in product(settings.audited, settings.layers)
     ]
-    found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts())
+    found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts(), given=given)
     if isinstance(settings.root, Nearest):
         found.apart = [ApartRow(rule, Apart()) for rule in settings.rules]
     done = 0

@@ -11,7 +11,7 @@ from rich.console import Console
 from dtdsym.geometry.placement import PLACES
 from dtdsym.network.network import sequential
 from dtdsym.report.audit import Report, audit
-from dtdsym.report.terminal import MEANINGS, SHORT
+from dtdsym.report.labels import MEANINGS, SHORT
 from dtdsym.survey.findings import InputCounts, RootRow
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import Tally

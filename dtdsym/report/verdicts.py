@@ -1,0 +1,96 @@
+"""Claims for the page: alike ones together, with their source and how a stranger checks them again."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from dtdsym.certificate.claims import rederived
+from dtdsym.certificate.network import network_hash
+from dtdsym.survey.findings import Findings
+from dtdsym.survey.sizes import is_large
+
+MOST_SHOWN = 3
+LONGEST_WITNESS = 600
+EVIDENCE = "evidence.jsonl"
+Claim = Mapping[str, Any]
+"""As in the JSON report."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A claim about one rule, layer and box, decided for some inputs. shown: the worst first; left: how many are not.
+    source: where it stands, in a sentence. meaning: what is decided, by paragraphs. recheck: a sentence, and commands.
+    """
+
+    name: str
+    about: str
+    verdicts: Mapping[str, int]
+    bad: int
+    shown: Sequence[Claim]
+    left: int
+    source: str
+    meaning: Sequence[str]
+    recheck: tuple[str, Sequence[str]]
+
+
+def groups(found: Findings, claims: Sequence[Claim], command: str) -> Iterator[Group]:
+    """All claims of the JSON report. command: the one that made the audit; empty if it was made from Python."""
+    alike: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        parts = (claim["rule"], f"layer {claim['layer']}" if claim["layer"] else "", claim.get("box"))
+        alike.setdefault((claim["claim"], ", ".join(filter(None, parts))), []).append(claim)
+    for (name, about), members in alike.items():
+        worst = sorted(members, key=lambda claim: not claim["bad_news"])  # stable: the first inputs come first
+        source, meaning = statement(name, in_box=bool(members[0].get("box")))
+        yield Group(
+            name, about, dict(sorted(Counter(claim["verdict"] for claim in members).items())),
+            sum(bool(claim["bad_news"]) for claim in members), worst[:MOST_SHOWN], len(members[MOST_SHOWN:]),
+            source, meaning, _recheck(found, worst[0], command),
+        )  # fmt: skip
+
+
+def statement(name: str, *, in_box: bool = False) -> tuple[str, list[str]]:
+    """Where a claim stands, and what is decided: the first paragraph of its module, and the others."""
+    module = import_module(f"dtdsym.claims.{name}{'_in_box' * in_box}")
+    first, *rest = inspect.cleandoc(module.__doc__ or name).split("\n\n")
+    return " ".join(first.split()), [" ".join(part.split()) for part in rest]
+
+
+def witness(claim: Claim) -> str:
+    """What shows it, as JSON; cut where it is long."""
+    told = json.dumps(claim["witness"])
+    if len(told) <= LONGEST_WITNESS:
+        return told
+    return f"{told[:LONGEST_WITNESS]} ... ({len(told):,} characters; all of it is in the JSON report)"
+
+
+def _recheck(found: Findings, claim: Claim, command: str) -> tuple[str, Sequence[str]]:
+    """In a sentence, and by commands."""
+    made, settings = found.certificates, found.settings
+    if made is not None and claim["certificate"]:
+        return "A stranger checks its certificate with:", [_check(made.file, made.network)]
+    if claim["verdict"] == "undecided":
+        return "It is undecided: there is nothing to certify.", []
+    if claim.get("box"):
+        return "Claims about a box have no certificate; the same command decides them again.", [command] * bool(command)
+    if settings.numeric or is_large(found.network) or any(row.sampled for row in found.rows):
+        return "There are no certificates of sampled roots, of networks of this size, or of what floats say.", []
+    known = {rule.label for rule in settings.rules if rederived(rule)}
+    if claim["rule"] is not None and claim["rule"] not in known:
+        return "It has no certificate: the checker does not derive this rule again.", []
+    if made is not None:
+        return "It has no certificate: the evidence cost more than the budget.", []
+    again = f"{command} --certificates {EVIDENCE}" if command else f'dtdsym.audit(..., certificates="{EVIDENCE}")'
+    told = "No certificates were written. The first of these writes them, the second, which a stranger can run, checks:"
+    return told, [again, _check(EVIDENCE, network_hash(found.network))]
+
+
+def _check(file: str, network: str) -> str:
+    return f"python -m dtdsym.checker {shlex.quote(file)} --expect {network}"
