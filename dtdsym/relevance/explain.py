@@ -11,6 +11,7 @@ import torch
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions, nearest_float, vector
 from dtdsym.arithmetic.tensor import TENSOR
+from dtdsym.displayed import Displayed
 from dtdsym.errors import ShapeMismatch
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
@@ -24,7 +25,7 @@ SHOWN = 8  # entries
 DEVICE_ENTRIES = 2**26  # on other devices, where large parts are
 
 
-class Explanation(tuple[Fraction, ...]):
+class Explanation(Displayed, tuple[Fraction, ...]):
     """The exact relevance of each input, a tuple of Fractions; `.ledger` says where every other share of f(x) went."""
 
     def __new__(
@@ -35,6 +36,16 @@ class Explanation(tuple[Fraction, ...]):
         return made
 
     _asked: tuple[Network, Any, Rule | Composite]
+
+    @property
+    def network(self) -> Network:
+        """The network that was explained, cut to the logit."""
+        return self._asked[0]
+
+    @property
+    def rule(self) -> Rule | Composite:
+        """By which it was explained."""
+        return self._asked[2]
 
     @cached_property
     def ledger(self) -> Ledger:
