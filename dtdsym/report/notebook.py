@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from functools import singledispatch
 from io import StringIO
 from typing import Any
@@ -22,6 +24,7 @@ from dtdsym.geometry.placement import Place
 from dtdsym.geometry.region import Region
 from dtdsym.geometry.regularity import Irregular
 from dtdsym.relevance.explain import Explanation
+from dtdsym.relevance.recursion import Decomposition
 from dtdsym.report.card import Card
 from dtdsym.report.heatmap import as_image
 from dtdsym.report.labels import MEANINGS
@@ -30,7 +33,7 @@ from dtdsym.report.region_plot import region_svg
 from dtdsym.report.regions import MEANINGS as COUNTED
 from dtdsym.report.regions import where
 from dtdsym.report.terminal import render
-from dtdsym.report.words import asked, facts, findings, legend, places, sections
+from dtdsym.report.words import Told, asked, facts, findings, legend, places, sections
 from dtdsym.survey.findings import Findings
 
 MOST_SHOWN = 6  # numbers of a vector
@@ -67,7 +70,7 @@ def _report(found: Findings) -> Card:
 
 def _plain(found: Findings) -> str:
     """As on a terminal."""
-    console = Console(file=StringIO(), width=110, record=True)
+    console = Console(file=StringIO(), width=110, record=True, force_jupyter=False)  # else it is shown, besides
     console.print(render(found))
     return console.export_text()
 
@@ -143,16 +146,31 @@ def _verdict(found: Verdict) -> Card:
 
 @card.register
 def _explanation(found: Explanation) -> Card:
+    title = f"Relevance of {len(found):,} inputs by {found.rule.label}"
+    return _relevance(title, found, found.network.input_shape, [("", told) for told in found.ledger.sentences()])
+
+
+@card.register
+def _decomposition(found: Decomposition) -> Card:
+    """Roots are not decided here, which can take long; `recursion` has done it unless it was told not to."""
+    told = "not looked at; .admissible decides"
+    if "admissible" in vars(found):
+        counts = Counter(verdict.name for layer in found.admissible for verdict in layer)
+        told = ", ".join(f"{times:,} {name}" for name, times in counts.items())
+    return _relevance(f"Relevance of {len(found):,} inputs by Definition 3", found, (len(found),), [("roots", told)])
+
+
+def _relevance(title: str, found: Sequence[Fraction], shape: tuple[int, ...], lines: list[Told]) -> Card:
+    """The largest entries; and a picture where the inputs are one."""
     floats = np.array([nearest_float(entry) for entry in found])
     largest = sorted(range(len(found)), key=lambda index: -abs(found[index]))[:MOST_SHOWN]
-    lines = [("largest", ", ".join(f"{floats[index]:.5g} at input {index}" for index in largest))]
-    lines += [("", told) for told in found.ledger.sentences()]
-    image = as_image(floats, found.network.input_shape, signed=True)
+    lines = [("largest", ", ".join(f"{floats[index]:.5g} at input {index}" for index in largest)), *lines]
+    image = as_image(floats, shape, signed=True)
     drawn = Markup("")
     if image is not None:
         words = f"Heat-map of the relevance, from {floats.min():.5g} (blue, striped) to {floats.max():.5g} (red)"
         drawn = Markup('<img alt="{}" src="{}">').format(words, signed_png(image))
-    return Card(f"Relevance of {len(found):,} inputs by {found.rule.label}", lines, drawn)
+    return Card(title, lines, drawn)
 
 
 def _short(vector: Iterable[Any]) -> str:

@@ -74,12 +74,20 @@ def shown() -> dict[str, object]:
         "arrangement without bounds": dtdsym.arrangement(SMALL),
         "verdict": dtdsym.decide("c5", SMALL, (1, 0.5)),
         "explanation": dtdsym.explain(SMALL, (1, 0.5)),
+        "recursion": dtdsym.recursion(SMALL, (1, 0.5), [dtdsym.rule_root("w2")] * 3, check=False),
+        "recursion that was checked": dtdsym.recursion(WIDE, range(1, 17), dtdsym.forge(WIDE, range(1, 17), [1] * 16)),
         "explanation of a picture": dtdsym.explain(WIDE, range(1, 17)),
     }
 
 
 OBJECTS = shown()
-DRAWN = {"region": "svg", "arrangement": "svg", "arrangement on a line": "svg", "explanation of a picture": "img"}
+DRAWN = {
+    "region": "svg",
+    "arrangement": "svg",
+    "arrangement on a line": "svg",
+    "explanation of a picture": "img",
+    "recursion that was checked": "img",
+}
 
 
 @pytest.mark.parametrize("name", OBJECTS)
@@ -132,6 +140,11 @@ def test_what_comes_from_outside_is_escaped():
         page = Read(html)
         assert page.elements("script") == []
         assert HOSTILE in page.text
+
+
+def test_a_recursion_says_whether_its_roots_were_decided():
+    assert "roots: not looked at" in Read(OBJECTS["recursion"]._repr_html_()).text
+    assert "roots: 3 admissible" in Read(OBJECTS["recursion that was checked"]._repr_html_()).text
 
 
 def test_an_empty_report_shows_why_it_is_empty():
