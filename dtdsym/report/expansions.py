@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
-from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.verdict import sentence
 from dtdsym.errors import DtdsymError, NoRoot
 from dtdsym.geometry.budget import Budget
@@ -22,6 +22,17 @@ BREAKPOINTS = 2000
 
 
 @dataclass(frozen=True)
+class Piece:
+    """From t = start to t = end. there: what an expansion made at any of its points misses at the input, as DTD makes
+    it at the root. here: what the expansion made at the input misses at its ends."""
+
+    start: Fraction
+    end: Fraction
+    there: Fraction
+    here: tuple[Fraction, Fraction]
+
+
+@dataclass(frozen=True)
 class WorstRoot:
     """The root with the largest Taylor residual of a rule; walk: from the layer's input to it, or why there is none."""
 
@@ -32,12 +43,16 @@ class WorstRoot:
     walk: Walk | str
 
     @property
-    def curve(self) -> list[tuple[float, float]]:
-        """(t, residual) at 0, at every breakpoint and at 1, rounded for drawing."""
+    def pieces(self) -> list[Piece]:
+        """What expansions miss on every piece of the way, from the input to the root."""
         if isinstance(self.walk, str):
             return []
-        times = (0.0, *map(nearest_float, self.walk.times), 1.0)
-        return list(zip(times, map(nearest_float, self.walk.residuals), strict=True))
+        times, values, missed = (Fraction(0), *self.walk.times, Fraction(1)), self.walk.values, self.walk.residuals
+        # On a piece F_l(t) = value + slope t, so the expansion at any of its points says `value` of the input, t = 0.
+        return [
+            Piece(times[i], times[i + 1], values[0] - value, (missed[i], missed[i + 1]))
+            for i, value in enumerate(values)
+        ]
 
 
 def worst_roots(found: Findings) -> Iterator[WorstRoot]:
