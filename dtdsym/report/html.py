@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dtdsym._version import __version__
-from dtdsym.arithmetic.rational import nearest_float
+from dtdsym.arithmetic.rational import from_text, nearest_float
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.ledger import CAUSES
 from dtdsym.report.charts import Step, flow, in_words, place_bars, value_bars
@@ -96,18 +96,18 @@ def _rules(found: Findings, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[
 
 def _flow(ledger: Mapping[str, Any]) -> dict[str, Any]:
     """One ledger of the JSON report, node by node from the logit down."""
-    output, left = Fraction(ledger["output"]), Fraction(ledger["output"])
+    output, left = from_text(ledger["output"]), from_text(ledger["output"])
     steps: list[Step] = []
     by_node: dict[tuple[Any, str, str], list[Mapping[str, Any]]] = {}
     for row in ledger["rows"]:
         by_node.setdefault((row["layer"], row["name"], row["kind"]), []).append(row)
     for (layer, name, kind), rows in by_node.items():
-        left -= sum((Fraction(row["amount"]) for row in rows), Fraction(0))
+        left -= sum((from_text(row["amount"]) for row in rows), Fraction(0))
         where = f"below layer {layer}" if layer is not None else f"below {kind} {name}"
         steps.append(
             Step(where, nearest_float(left), tuple((row["cause"].replace("_", " "), row["float"]) for row in rows))
         )
-    steps.append(Step("the inputs", nearest_float(Fraction(ledger["relevance"])), ()))
+    steps.append(Step("the inputs", nearest_float(from_text(ledger["relevance"])), ()))
     rule = ":".join([ledger["rule"], *ledger["parameter"]])
     title = f"{rule}, input {ledger['input']}, logit {ledger['logit']}"
     stages = "; ".join(f"{step.name} {step.left:.5g}" for step in steps)
