@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dtdsym.claims.verdict import sentence
-from dtdsym.errors import DtdsymError, NoRoot
+from dtdsym.errors import DtdsymError, InputError, NoRoot
 from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.line import as_chain
 from dtdsym.geometry.walk import Walk, walk_slice
 from dtdsym.network.slice import slice_at
 from dtdsym.report.labels import row_label
 from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.findings import Findings, RootRow
+from dtdsym.survey.sizes import work
 
 MOST_WALKS = 6
-BREAKPOINTS = 2000
-"""Of one walk; a count, not a time, so that the same audit gives the same page."""
+BREAKPOINTS, FEW_BREAKPOINTS = 2000, 100
+"""Of one walk, through layers one after the other and through any other network; counts, not times, so that the same
+audit gives the same page."""
+SMALL = 2**12
+"""Multiply-adds up to which any other network is walked through: each breakpoint takes an exact forward pass there."""
 
 
 @dataclass(frozen=True)
@@ -81,4 +86,8 @@ def _walk(found: Findings, row: RootRow, number: int, neuron: int) -> Walk:
     if isinstance(root, NoRoot):
         raise root
     function, a = slice_at(network, points[0], logit=logit, layer=row.layer)
-    return walk_slice(function, a, root, Budget(seconds=settings.budget.seconds, cells=BREAKPOINTS).start())
+    chain = as_chain(function) is not None
+    if not chain and work(network) > SMALL:
+        raise InputError("ways through convolutions, pools and skips are drawn of small networks only")
+    cells = BREAKPOINTS if chain else FEW_BREAKPOINTS
+    return walk_slice(function, a, root, Budget(seconds=settings.budget.seconds, cells=cells).start())
