@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -19,7 +20,6 @@ NAMED = 0.07  # of a bar: shares from which on a segment is named above it
 ROW = 40
 MOST_BARS = 32
 WIDEST = 150  # of a flow: half of its bed
-STEP = 58
 
 
 def place_bars(title: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
@@ -71,37 +71,30 @@ def flow(output: tuple[str, float], steps: Sequence[Step], words: str) -> Markup
     """Relevance from the logit down to the inputs, as wide as it is much; what is lost leaves to the right, what is
     made comes in from there. Hatched where it is negative."""
     most = max(abs(value) for value in (output[1], *(step.left for step in steps))) or 1.0
-    heights = [max(STEP, 20 * len(step.lost) + 18) for step in steps]
-    made = drawing(sum(heights) + 46, words)
-    top, before = 26.0, output[1]
-    add(made, "text", f"{output[0]}: {output[1]:.5g}", x=float(WIDEST), y=17.0, text_anchor="middle")
-    for step, height in zip(steps, heights, strict=True):
-        _stretch(made, top, height, (before / most, step.left / most), step.lost)
-        add(
-            made,
-            "text",
-            f"{step.name}: {step.left:.5g}",
-            x=float(WIDEST),
-            y=top + height + 3,
-            text_anchor="middle",
-            klass="halo",
-        )
-        top, before = top + height, step.left
+    heights = [20 * max(len(step.lost), 1) + 28 for step in steps]
+    made = drawing(sum(heights) + 34, words)
+    tops = [18.0 + height for height in accumulate(heights, initial=0)]
+    widths = [output[1] / most, *(step.left / most for step in steps)]
+    for order, step in enumerate(steps):
+        _stretch(made, (tops[order], tops[order + 1]), (widths[order], widths[order + 1]), step.lost)
+    labels = [(output[0], output[1]), *((step.name, step.left) for step in steps)]
+    for top, (name, left) in zip(tops, labels, strict=True):
+        add(made, "text", f"{name}: {left:.5g}", x=float(WIDEST), y=top + 4, text_anchor="middle", klass="halo")
     return markup(made)
 
 
 def _stretch(
-    made: Element, top: float, height: float, shares: tuple[float, float], lost: Sequence[tuple[str, float]]
+    made: Element, ends: tuple[float, float], shares: tuple[float, float], lost: Sequence[tuple[str, float]]
 ) -> None:
     """The bed from above to below, and what leaves or joins it on the way."""
     above, below = (max(abs(share) * (WIDEST - 24), 0.75) for share in shares)
-    foot = top + height
+    top, foot = ends
     corners = [(WIDEST - above, top), (WIDEST + above, top), (WIDEST + below, foot), (WIDEST - below, foot)]
     add(made, "path", d=path(corners, closed=True), klass="flow")
     if shares[1] < 0:
         add(made, "path", d=path(corners, closed=True), fill="url(#k-negative)")
     for order, (cause, amount) in enumerate(lost):
-        y = top + height / 2 + 20 * (order - (len(lost) - 1) / 2)
+        y = (top + foot) / 2 + 20 * (order - (len(lost) - 1) / 2)
         start, end = WIDEST + (above + below) / 2 + 4, WIDEST * 2.0 + 16
         tip = (
             [(end - 7, y - 4), (end, y), (end - 7, y + 4)]

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
-from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.verdict import sentence
-from dtdsym.errors import DtdsymError, NoRoot
+from dtdsym.errors import DtdsymError, InputError, NoRoot
 from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.line import as_chain
 from dtdsym.geometry.walk import Walk, walk_slice
 from dtdsym.network.slice import slice_at
 from dtdsym.report.labels import row_label
 from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.findings import Findings, RootRow
+from dtdsym.survey.sizes import work
 
 MOST_WALKS = 6
-BREAKPOINTS = 2000
-"""Of one walk; a count, not a time, so that the same audit gives the same page."""
+BREAKPOINTS, FEW_BREAKPOINTS = 2000, 100
+"""Of one walk, through layers one after the other and through any other network; counts, not times, so that the same
+audit gives the same page."""
+SMALL = 2**12
+"""Multiply-adds up to which any other network is walked through: each breakpoint takes an exact forward pass there."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """From t = start to t = end. there: what an expansion made at any of its points misses at the input, as DTD makes
+    it at the root. here: what the expansion made at the input misses at its ends."""
+
+    start: Fraction
+    end: Fraction
+    there: Fraction
+    here: tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True)
@@ -32,12 +48,16 @@ class WorstRoot:
     walk: Walk | str
 
     @property
-    def curve(self) -> list[tuple[float, float]]:
-        """(t, residual) at 0, at every breakpoint and at 1, rounded for drawing."""
+    def pieces(self) -> list[Piece]:
+        """What expansions miss on every piece of the way, from the input to the root."""
         if isinstance(self.walk, str):
             return []
-        times = (0.0, *map(nearest_float, self.walk.times), 1.0)
-        return list(zip(times, map(nearest_float, self.walk.residuals), strict=True))
+        times, values, missed = (Fraction(0), *self.walk.times, Fraction(1)), self.walk.values, self.walk.residuals
+        # On a piece F_l(t) = value + slope t, so the expansion at any of its points says `value` of the input, t = 0.
+        return [
+            Piece(times[i], times[i + 1], values[0] - value, (missed[i], missed[i + 1]))
+            for i, value in enumerate(values)
+        ]
 
 
 def worst_roots(found: Findings) -> Iterator[WorstRoot]:
@@ -66,4 +86,8 @@ def _walk(found: Findings, row: RootRow, number: int, neuron: int) -> Walk:
     if isinstance(root, NoRoot):
         raise root
     function, a = slice_at(network, points[0], logit=logit, layer=row.layer)
-    return walk_slice(function, a, root, Budget(seconds=settings.budget.seconds, cells=BREAKPOINTS).start())
+    chain = as_chain(function) is not None
+    if not chain and work(network) > SMALL:
+        raise InputError("ways through convolutions, pools and skips are drawn of small networks only")
+    cells = BREAKPOINTS if chain else FEW_BREAKPOINTS
+    return walk_slice(function, a, root, Budget(seconds=settings.budget.seconds, cells=cells).start())

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dtdsym._version import __version__
-from dtdsym.arithmetic.rational import nearest_float
+from dtdsym.arithmetic.rational import from_text, nearest_float
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.ledger import CAUSES
 from dtdsym.report.charts import Step, flow, in_words, place_bars, value_bars
@@ -26,12 +26,12 @@ from dtdsym.report.pictures import MOST_INPUTS, MOST_RULES, Picture, Shown, show
 from dtdsym.report.pixels import block, plain_png, signed_png
 from dtdsym.report.slices import RegionPicture, region_picture
 from dtdsym.report.svg import Line, line_chart
-from dtdsym.report.verdicts import groups, witness
+from dtdsym.report.verdicts import MOST_GROUPS, alike, families, witness
 from dtdsym.report.words import asked, facts, findings, percent, sections
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
 
-MOST_ROWS, MOST_FLOWS, MOST_GROUPS, MOST_BREAKS = 120, 12, 60, 40
+MOST_ROWS, MOST_FLOWS, MOST_PIECES = 120, 12, 40
 TOLD_ELSEWHERE = ("Why it does not sum",)
 """What the page tells by drawings, and the terminal in sentences: the sentences stand beside these."""
 
@@ -43,7 +43,7 @@ def page(found: Findings, command: str = "") -> str:
         loader=PackageLoader("dtdsym", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "float": nearest_float}
     document, regions = found.to_json(), _regions(found)
     return environment.get_template("page.html.jinja").render(
         document=document,
@@ -59,12 +59,12 @@ def page(found: Findings, command: str = "") -> str:
         flows=[_flow(ledger) for ledger in document["ledger"][:MOST_FLOWS]],
         inputs=[_input(found, each) for each in shown_inputs(found)],
         walks=[_walk(worst) for worst in worst_roots(found)] if found.given is not None else [],
-        most_breaks=MOST_BREAKS,
+        most_pieces=MOST_PIECES,
         regions=regions,
         region_uri="" if isinstance(regions, str) else _svg_uri(regions.svg),
         curves=list(curves(document["claims"])),
         shown=shown,
-        groups=list(groups(found, document["claims"], command))[:MOST_GROUPS],
+        families=list(families(found, document["claims"], command)),
         witness=witness,
         further={title: told for title, told in sections(found).items() if told and title not in TOLD_ELSEWHERE},
         asked=list(asked(found)),
@@ -96,18 +96,18 @@ def _rules(found: Findings, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[
 
 def _flow(ledger: Mapping[str, Any]) -> dict[str, Any]:
     """One ledger of the JSON report, node by node from the logit down."""
-    output, left = Fraction(ledger["output"]), Fraction(ledger["output"])
+    output, left = from_text(ledger["output"]), from_text(ledger["output"])
     steps: list[Step] = []
     by_node: dict[tuple[Any, str, str], list[Mapping[str, Any]]] = {}
     for row in ledger["rows"]:
         by_node.setdefault((row["layer"], row["name"], row["kind"]), []).append(row)
     for (layer, name, kind), rows in by_node.items():
-        left -= sum((Fraction(row["amount"]) for row in rows), Fraction(0))
+        left -= sum((from_text(row["amount"]) for row in rows), Fraction(0))
         where = f"below layer {layer}" if layer is not None else f"below {kind} {name}"
         steps.append(
             Step(where, nearest_float(left), tuple((row["cause"].replace("_", " "), row["float"]) for row in rows))
         )
-    steps.append(Step("the inputs", nearest_float(Fraction(ledger["relevance"])), ()))
+    steps.append(Step("the inputs", nearest_float(from_text(ledger["relevance"])), ()))
     rule = ":".join([ledger["rule"], *ledger["parameter"]])
     title = f"{rule}, input {ledger['input']}, logit {ledger['logit']}"
     stages = "; ".join(f"{step.name} {step.left:.5g}" for step in steps)
@@ -142,16 +142,20 @@ def _walk(worst: WorstRoot) -> dict[str, Any]:
     title = f"{worst.rule}, layer {worst.layer}: neuron {worst.neuron} at input {worst.input}"
     if isinstance(worst.walk, str):
         return {"title": title, "failure": worst.walk}
-    curve = worst.curve
-    breaks = len(worst.walk.times)
+    pieces, breaks = worst.pieces, len(worst.walk.times)
+    there = [(nearest_float(t), nearest_float(at.there)) for at in pieces for t in (at.start, at.end)]
+    ends = [(pieces[0].start, pieces[0].here[0]), *((at.end, at.here[1]) for at in pieces)]
+    here = [(nearest_float(t), nearest_float(missed)) for t, missed in ends]
     words = (
-        f"Taylor residual on the way from the input to the root, {title}: 0 at the input, {curve[-1][1]:.5g} at the "
-        f"root, with {breaks:,} breakpoints between"
+        f"{title}: the expansion at the root misses {there[-1][1]:.5g} at the input; the one at the input misses "
+        f"{here[-1][1]:.5g} at the root; {breaks:,} breakpoints lie between"
     )
-    chart = line_chart(
-        [Line("residual", tuple(curve))], words, across="t: from the layer's input (0) to the root (1)", up="residual"
-    )
-    return {"title": title, "failure": "", "chart": chart, "words": words, "curve": curve, "breaks": breaks}
+    lines = [
+        Line("expansion made at t, at the input", tuple(there)),
+        Line("expansion made at the input, at t", tuple(here)),
+    ]
+    chart = line_chart(lines, words, across="t: from the layer's input (0) to the root (1)", up="missed")
+    return {"title": title, "failure": "", "chart": chart, "words": words, "pieces": pieces, "breaks": breaks}
 
 
 def _regions(found: Findings) -> RegionPicture | str:
@@ -176,10 +180,13 @@ def _versions() -> dict[str, str]:
 def _limits(found: Findings, document: Mapping[str, Any]) -> Iterator[str]:
     """What the page leaves out, a sentence each."""
     rows, flows = len(found.rows) - MOST_ROWS, len(document["ledger"]) - MOST_FLOWS
+    groups = len(alike(document["claims"])) - MOST_GROUPS
     if rows > 0:
         yield f"Charts show the first {MOST_ROWS} rules and layers; {rows:,} are left out."
     if flows > 0:
         yield f"Of the ledgers the first {MOST_FLOWS} are drawn; {flows:,} are left out."
+    if groups > 0:
+        yield f"Of claims by rule, layer and box the first {MOST_GROUPS} are shown; {groups:,} are left out."
     if found.inputs.audited > MOST_INPUTS:
         yield f"Pictures show the first {MOST_INPUTS} of {found.inputs.audited:,} audited inputs."
     if len(found.settings.rules) > MOST_RULES:

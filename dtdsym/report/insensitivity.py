@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dtdsym.arithmetic.rational import nearest_float
+from dtdsym.arithmetic.rational import from_text, nearest_float
 from dtdsym.report.svg import Line, line_chart
 
 MOST_INPUTS = 3
@@ -70,13 +70,13 @@ def shown(size: Fraction | None) -> str:
 
 def _change(claim: Mapping[str, Any]) -> LayerChange:
     witness = claim["witness"]
-    changes = [(change["logits"], Fraction(change["l1"])) for change in witness.get("changes", ())]
+    changes = [(change["logits"], from_text(change["l1"])) for change in witness.get("changes", ())]
     bound = witness.get("l1_bound")
     pairs = ", ".join(f"{a} and {b}: {shown(size)}" for (a, b), size in changes)
     return LayerChange(
         claim["layer"],
         claim["verdict"],
         max((size for _, size in changes), default=None),
-        None if bound is None else Fraction(bound),
+        None if bound is None else from_text(bound),
         pairs,
     )

@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dtdsym.claims.verdict import sentence
 from dtdsym.errors import DtdsymError, NoRoot
 from dtdsym.geometry.arrangement import Arrangement, arrangement
@@ -26,6 +28,9 @@ CELLS = 3000
 LARGEST = 2**17
 """Multiply-adds of a forward pass: cells of larger networks take too long to list beside an audit."""
 PLANE = ((Fraction(-1, 4), Fraction(5, 4)),) * 2
+
+Input = tuple[int, int, np.ndarray]
+"""(number, explained logit, coordinates (in,))"""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,9 @@ def region_picture(found: Findings) -> RegionPicture | str:
         return f"No linear regions are drawn. {sentence(err)}"
 
 
-def _around(found: Findings, shown: tuple[int, int, list[float]]) -> RegionPicture:
+def _around(found: Findings, shown: Input) -> RegionPicture:
     """The whole input space of two inputs, with the first-layer roots of every rule."""
-    number, logit, x = shown
+    number, logit, x = shown[0], shown[1], shown[2].tolist()
     domain = found.settings.domain
     if domain.low is not None and domain.high is not None:
         side = (domain.low, domain.high)
@@ -69,11 +74,11 @@ def _around(found: Findings, shown: tuple[int, int, list[float]]) -> RegionPictu
     return _picture(listed, title, "", x, marked)
 
 
-def _plane(found: Findings, inputs: Sequence[tuple[int, int, list[float]]]) -> RegionPicture:
+def _plane(found: Findings, inputs: Sequence[Input]) -> RegionPicture:
     """The plane through three inputs: the first at t = (0, 0), the others at (1, 0) and (0, 1)."""
     numbers = [number for number, _, _ in inputs]
     logit = inputs[0][1]
-    points = [x for _, _, x in inputs]
+    points = [x.tolist() for _, _, x in inputs]
     listed = arrangement(found.network, points=points, box=PLANE, logit=logit, budget=_budget(found))
     title = f"Linear regions of output {logit} on the plane through inputs {numbers[0]}, {numbers[1]} and {numbers[2]}"
     where = f" Input {numbers[0]} is at (0, 0), input {numbers[1]} at (1, 0), input {numbers[2]} at (0, 1)."

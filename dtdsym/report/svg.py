@@ -61,11 +61,12 @@ def line_chart(
     lines: Sequence[Line], words: str, *, across: str, up: str, whole: bool = False, height: int = 260
 ) -> Markup:
     """Lines over two axes; zero is on the upright one. whole: only whole numbers are named below."""
-    made = drawing(height, words)
+    named = 20 * len(lines) * (len(lines) > 1)
+    made = drawing(height + named, words)
     drawn = [[(x, max(-LARGEST, min(y, LARGEST))) for x, y in line.points] for line in lines]
     xs = [x for points in drawn for x, _ in points]
     ys = [y for points in drawn for _, y in points]
-    frame = _Frame(_span(min(xs), max(xs)), _span(min(*ys, 0.0), max(*ys, 0.0)), height)
+    frame = _Frame(_span(min(xs), max(xs)), _span(min(*ys, 0.0), max(*ys, 0.0)), TOP + named, height + named)
     _axes(made, frame, across, up, whole)
     for order, (line, points) in enumerate(zip(lines, drawn, strict=True)):
         dashes, mark = LINES[order % len(LINES)]
@@ -84,13 +85,14 @@ class _Frame:
 
     x: tuple[float, float]
     y: tuple[float, float]
+    top: int
     height: int
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The place of a point in the drawing."""
         (left, right), (low, high) = self.x, self.y
-        wide, tall = WIDTH - LEFT - RIGHT, self.height - TOP - BOTTOM
-        return LEFT + wide * _share(x, left, right), TOP + tall * (1 - _share(y, low, high))
+        wide, tall = WIDTH - LEFT - RIGHT, self.height - self.top - BOTTOM
+        return LEFT + wide * _share(x, left, right), self.top + tall * (1 - _share(y, low, high))
 
 
 def _share(value: float, low: float, high: float) -> float:
@@ -142,9 +144,8 @@ def _mark(made: Element, kind: str, spot: tuple[float, float]) -> None:
 
 
 def _name(made: Element, order: int, dashes: str, mark: str, name: str) -> None:
-    """What a line is, in the upper right corner."""
-    height = TOP + 10 + 17 * order
-    end = float(WIDTH - RIGHT - 6)
-    add(made, "path", d=path([(end - 36, height), (end, height)]), klass="line", stroke_dasharray=dashes or "none")
-    _mark(made, mark, (end - 18, height))
-    add(made, "text", name, x=end - 42, y=height + 4.0, text_anchor="end", klass="halo")
+    """What a line is, above the chart."""
+    height = TOP + 20.0 * order
+    add(made, "path", d=path([(LEFT, height), (LEFT + 40, height)]), klass="line", stroke_dasharray=dashes or "none")
+    _mark(made, mark, (LEFT + 20, height))
+    add(made, "text", name, x=LEFT + 48.0, y=height + 4)

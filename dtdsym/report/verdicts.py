@@ -13,10 +13,12 @@ from typing import Any
 
 from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.network import network_hash
+from dtdsym.claims.box import IN_A_BOX
+from dtdsym.claims.decide import CLAIMS
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
 
-MOST_SHOWN = 3
+MOST_GROUPS, MOST_SHOWN = 100, 3
 LONGEST_WITNESS = 600
 EVIDENCE = "evidence.jsonl"
 Claim = Mapping[str, Any]
@@ -25,35 +27,56 @@ Claim = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """A claim about one rule, layer and box, decided for some inputs. shown: the worst first; left: how many are not.
-    source: where it stands, in a sentence. meaning: what is decided, by paragraphs. recheck: a sentence, and commands.
-    """
+    """A claim about one rule, layer and box, decided for some inputs. bad: verdicts that are bad news. shown: the worst
+    first; left: how many are not. recheck: a sentence, and commands."""
 
-    name: str
     about: str
     verdicts: Mapping[str, int]
     bad: int
     shown: Sequence[Claim]
     left: int
-    source: str
-    meaning: Sequence[str]
     recheck: tuple[str, Sequence[str]]
 
 
-def groups(found: Findings, claims: Sequence[Claim], command: str) -> Iterator[Group]:
-    """All claims of the JSON report. command: the one that made the audit; empty if it was made from Python."""
-    alike: dict[tuple[str, str], list[Claim]] = {}
+@dataclass(frozen=True)
+class Family:
+    """All that was decided about one claim. source: where it stands, in a sentence. meaning: what is decided, by
+    paragraphs."""
+
+    name: str
+    says: str
+    source: str
+    meaning: Sequence[str]
+    groups: Sequence[Group]
+
+
+def families(found: Findings, claims: Sequence[Claim], command: str) -> Iterator[Family]:
+    """Claims of the JSON report, at most MOST_GROUPS of alike ones. command: that made the audit; empty if it was made
+    from Python."""
+    kept: dict[tuple[str, bool], list[Group]] = {}
+    for (name, about, in_box), members in list(alike(claims).items())[:MOST_GROUPS]:
+        kept.setdefault((name, in_box), []).append(_group(found, about, members, command))
+    for (name, in_box), made in kept.items():
+        source, meaning = statement(name, in_box=in_box)
+        yield Family(name, (IN_A_BOX if in_box else CLAIMS)[name], source, meaning, made)
+
+
+def alike(claims: Sequence[Claim]) -> dict[tuple[str, str, bool], list[Claim]]:
+    """Claims by name, by what they are about, and by whether that is a box."""
+    found: dict[tuple[str, str, bool], list[Claim]] = {}
     for claim in claims:
         parts = (claim["rule"], f"layer {claim['layer']}" if claim["layer"] else "", claim.get("box"))
-        alike.setdefault((claim["claim"], ", ".join(filter(None, parts))), []).append(claim)
-    for (name, about), members in alike.items():
-        worst = sorted(members, key=lambda claim: not claim["bad_news"])  # stable: the first inputs come first
-        source, meaning = statement(name, in_box=bool(members[0].get("box")))
-        yield Group(
-            name, about, dict(sorted(Counter(claim["verdict"] for claim in members).items())),
-            sum(bool(claim["bad_news"]) for claim in members), worst[:MOST_SHOWN], len(members[MOST_SHOWN:]),
-            source, meaning, _recheck(found, worst[0], command),
-        )  # fmt: skip
+        about = ", ".join(part for part in parts if part) or "the network"
+        found.setdefault((claim["claim"], about, bool(claim.get("box"))), []).append(claim)
+    return found
+
+
+def _group(found: Findings, about: str, members: Sequence[Claim], command: str) -> Group:
+    worst = sorted(members, key=lambda claim: not claim["bad_news"])  # stable: the first inputs come first
+    verdicts = dict(sorted(Counter(claim["verdict"] for claim in members).items()))
+    bad = sum(bool(claim["bad_news"]) for claim in members)
+    left = len(members[MOST_SHOWN:])
+    return Group(about, verdicts, bad, worst[:MOST_SHOWN], left, _recheck(found, worst[0], command))
 
 
 def statement(name: str, *, in_box: bool = False) -> tuple[str, list[str]]:
