@@ -259,7 +259,7 @@ def test_large_networks_are_sampled_unless_all_roots_are_asked_for(monkeypatch):
 
 @pytest.mark.parametrize("root", ["relevance", "hinge"])
 def test_roots_of_a_deep_residual_network_are_decided(root):
-    """Radii explode in 18 layers; the balls that follow the roots do not. Many neurons see dead inputs only."""
+    """Where windows see dead inputs only, z+ denominators are exactly 0, and relevances stay bounded."""
     torch.manual_seed(0)
     image = torch.rand(1, 3, 32, 32)
     network = dtdsym.from_module(resnet18(0.0625), image).logit(0)
