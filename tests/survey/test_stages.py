@@ -11,6 +11,7 @@ import torch
 from builders import conv_networks
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from large_models import resnet18
 from strategies import layers
 
 import dtdsym
@@ -254,6 +255,20 @@ def test_large_networks_are_sampled_unless_all_roots_are_asked_for(monkeypatch):
     assert Settings.of(network).sample_roots is None
     taken_for(monkeypatch, **SMALL)
     assert stages_of(network) == (RADII,)
+
+
+@pytest.mark.parametrize("root", ["relevance", "hinge"])
+def test_roots_of_a_deep_residual_network_are_decided(root):
+    """Where windows see dead inputs only, z+ denominators are exactly 0, and relevances stay bounded."""
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 32, 32)
+    network = dtdsym.from_module(resnet18(0.0625), image).logit(0)
+    settings = Settings.of(network, rules=["zplus"], layers=[9], root=root, logit=0, min_logit=-1e30)
+    found = View(HUNDRED_BITS, network, image.double().reshape(1, -1).numpy(), settings).verdicts(
+        settings.rules[0], 9, np.arange(0, network.layer(9).size, 4)
+    )
+    assert (found.place != OPEN).all()
+    assert np.isin(found.place, [PLACES.index(name) for name in ("same_cell", "outside")]).any()
 
 
 def test_ladders_give_for_some_neurons_what_they_give_for_all(monkeypatch):
