@@ -31,6 +31,7 @@ _HOMES = {
     "audit": "dtdsym.report.audit",
     "audit_captum": "dtdsym.tools.captum",
     "audit_zennit": "dtdsym.tools.zennit",
+    "class_insensitivity": "dtdsym.relevance.insensitivity",
     "decide": "dtdsym.claims.decide",
     "decide_in_box": "dtdsym.claims.box",
     "constant_root": "dtdsym.relevance.root_functions",

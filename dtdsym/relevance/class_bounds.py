@@ -9,7 +9,7 @@ tau(N_2): the columns are passed down to the lowest cut that is affordable, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
@@ -18,22 +18,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, made
-from dtdsym.arithmetic.rational import RATIONAL, ZERO, fraction
+from dtdsym.arithmetic.pair import PAIR, Pair
+from dtdsym.arithmetic.rational import RATIONAL
+from dtdsym.arithmetic.rounding import ETA, GROW
 from dtdsym.errors import BudgetSpent
 from dtdsym.geometry.budget import Meter
 from dtdsym.network.cut import is_cut
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
+from dtdsym.network.receptive import Layer
 from dtdsym.network.work import multiply_adds
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.diameter import Diameter, diameter
 from dtdsym.relevance.matrix import Propagation
+from dtdsym.relevance.tau import Signed, Tau, distance, half, negative, normal, single, unknown
 
 EXACT_WORK = 2**31
 """Multiply-adds times neurons, whose denominators gather in exact relevances, up to which columns are found exactly."""
-PUSH_WORK = 2**34
+PUSH_WORK = 2**33
 """Multiply-adds of all columns that are passed down together."""
 HELD = 2**24
 """Entries of the columns that are held at a time."""
@@ -41,25 +44,6 @@ BLOCK = 2**22
 """Entries of one node's relevances that are held at a time."""
 SAMPLED = 8
 """Columns among which disjoint ones are looked for."""
-
-
-@dataclass(frozen=True)
-class Tau:
-    """value: tau where exact holds, else a proven upper bound of it. how: exact, disjoint, enclosure, composition or
-    trivial. pair: neurons of the cut whose columns attain it. why: what was in the way of more, for people."""
-
-    value: Fraction
-    exact: bool
-    how: str
-    pair: tuple[int, int] | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Signed:
-    """No bound is known: the propagation is not known to be by non-negative matrices."""
-
-    why: str
 
 
 @dataclass(eq=False)
@@ -85,41 +69,76 @@ class Bounds:
 
     @cached_property
     def enclosed(self) -> Propagation:
-        """In enclosures: the least ones of the exact values, or else those that balls leave of each entry."""
+        """In enclosures: the least ones of the exact values, or else of values to some 100 bits."""
         if self.reach:
             values = {index: ENCLOSURE.lift(value) for index, value in self.exactly.values.items()}
         else:
-            balls = evaluate(self.network, BALL, {0: BALL.lift(self.x)})
-            values = {index: made(value.mid, value.rad) for index, value in balls.items()}
+            pairs = evaluate(self.network, PAIR, {0: PAIR.lift(self.x)})
+            values = {index: made(value.high, _outside(value)) for index, value in pairs.items()}
         return Propagation(self.network, ENCLOSURE, values, self.chosen)
+
+    @property
+    def best(self) -> Propagation:
+        """In rationals, where these are in reach."""
+        return self.exactly if self.reach else self.enclosed
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """Floats near the outputs (out,)."""
+        found = self.enclosed.values[len(self.network.nodes) - 1]
+        return np.asarray(found.mid[0].cpu().numpy())
+
+    def reused_above(self, node: int) -> bool:
+        """Whether a layer above a cut has the weights of one below it."""
+        weights = [(layer.output > node, id(getattr(layer.linear, "weight", layer))) for layer in self._layers]
+        return bool({w for above, w in weights if above} & {w for above, w in weights if not above})
+
+    @property
+    def _layers(self) -> list[Layer]:
+        return list(self.network.linear.values())
 
     def counted(self, node: int, everything: bool) -> np.ndarray:
         """Neurons of a cut whose columns count (n,); all of them, or those that can receive relevance."""
-        source = self.exactly if self.reach else self.enclosed
-        mask = np.ones(self.network.sizes[node], dtype=bool) if everything else source.carrying(node)
+        mask = np.ones(self.network.sizes[node], dtype=bool) if everything else self.best.carrying(node)
         return np.flatnonzero(mask)
 
     def tau(self, node: int, everything: bool = False) -> Tau | Signed:
-        """Of the part of the network below a cut."""
+        """Of the part of the network below a cut; no more than that of any cut below it that is known."""
         if (node, everything) not in self._found:
             try:
-                self._found[node, everything] = self._tau(node, everything)
+                found = self._tau(node, everything)
             except BudgetSpent as spent:
-                self._found[node, everything] = Tau(Fraction(1), False, "trivial", why=str(spent))
+                found = Tau(Fraction(1), False, "trivial", why=str(spent))
+            below = [tau for (low, all_), tau in self._found.items() if low < node and not all_]
+            if isinstance(found, Tau) and not found.exact:
+                known = [tau.value for tau in below if isinstance(tau, Tau)]
+                found = replace(found, value=min([found.value, *known]))
+            self._found[node, everything] = found
         return self._found[node, everything]
 
     def _tau(self, node: int, everything: bool) -> Tau | Signed:
         neurons = self.counted(node, everything)
+        if not len(neurons):
+            return single(neurons)
         signed = self.enclosed.signed(node)
         if signed is not None:
-            return self._exactly(node, neurons) if self.reach else Signed(signed)
-        few = neurons[np.unique(np.linspace(0, len(neurons) - 1, SAMPLED).astype(int))] if len(neurons) else neurons
+            return self._signed(node, neurons, signed)
+        few = neurons[np.unique(np.linspace(0, len(neurons) - 1, SAMPLED).astype(int))]
         apart = self._disjoint(node, few)
         if apart is not None:
             return Tau(Fraction(1), True, "disjoint", apart)
         if self._cost(node, 0, neurons) <= PUSH_WORK and len(neurons) * self.network.sizes[0] <= HELD:
             return self._direct(node, neurons)
         return self._composed(node, neurons)
+
+    def _signed(self, node: int, neurons: np.ndarray, doubt: str) -> Tau | Signed:
+        """Where a rule may pass on negative shares: the columns may be non-negative for all that."""
+        if not self.reach:
+            return Signed(doubt)
+        try:
+            return self._exactly(node, neurons, doubt)
+        except BudgetSpent as spent:
+            return Signed(f"{doubt}; {spent}")
 
     def _cost(self, high: int, low: int, neurons: np.ndarray) -> int:
         return multiply_adds(self.network.nodes[low + 1 : high + 1]) * len(neurons)
@@ -138,12 +157,12 @@ class Bounds:
         """By all columns at the input."""
         found = self._normalised(node, 0, neurons)
         if found is None:
-            return self._exactly(node, neurons) if self.reach else _unknown()
+            return self._exactly(node, neurons) if self.reach else unknown()
         neurons, columns = found
         if len(neurons) < 2:
-            return _single(neurons)
+            return single(neurons)
         apart = diameter(columns, self.meter.tick)
-        enclosed = Tau(_half(apart), False, "enclosure", why="" if self.reach else "exact columns are out of reach")
+        enclosed = Tau(half(apart), False, "enclosure", why="" if self.reach else "exact columns are out of reach")
         if apart.pairs is None or not self.reach:
             return enclosed
         try:
@@ -159,14 +178,14 @@ class Bounds:
         for i, j in apart.pairs.tolist():
             for k in {i, j} - set(columns):
                 self.meter.tick()
-                columns[k] = _normal(self.exactly.columns(neurons[k : k + 1], node)[0])
-            distance = _distance(columns[i], columns[j])
-            if distance > best:
-                best, pair = distance, (int(neurons[i]), int(neurons[j]))
+                columns[k] = normal(self.exactly.columns(neurons[k : k + 1], node)[0])
+            apart_by = distance(columns[i], columns[j])
+            if apart_by > best:
+                best, pair = apart_by, (int(neurons[i]), int(neurons[j]))
         return Tau(best / 2, True, "exact", pair)
 
-    def _exactly(self, node: int, neurons: np.ndarray) -> Tau | Signed:
-        """All columns in rationals, whose signs are looked at one by one, and all pairs."""
+    def _exactly(self, node: int, neurons: np.ndarray, doubt: str = "") -> Tau | Signed:
+        """All columns in rationals, whose signs are looked at one by one, and all pairs. doubt: why there are any."""
         width = self.network.sizes[node]
         if (self.exactly.pushed(RATIONAL.lift(np.zeros((1, width))), node) != 0).any():
             return Signed("the rule passes on relevance where none arrives, so no matrix describes it")
@@ -175,14 +194,14 @@ class Bounds:
             self.meter.tick()
             column = self.exactly.columns(np.array([neuron]), node)[0]
             if (column < 0).any():
-                return Signed(_negative(neuron, column))
+                return Signed(f"{doubt}: {negative(neuron, column)}")
             if (column != 0).any():
-                columns[neuron] = _normal(column)
+                columns[neuron] = normal(column)
         if len(columns) < 2:
-            return _single(np.array(list(columns)))
-        pairs = [(_distance(columns[i], columns[j]), (i, j)) for i, j in self._ticking(columns)]
-        best = max(distance for distance, _ in pairs)
-        return Tau(best / 2, True, "exact", next(pair for distance, pair in pairs if distance == best))
+            return single(np.array(list(columns)))
+        pairs = {(i, j): distance(columns[i], columns[j]) for i, j in self._ticking(columns)}
+        farthest = max(pairs, key=lambda pair: pairs[pair])
+        return Tau(pairs[farthest] / 2, True, "exact", farthest)
 
     def _ticking(self, columns: dict[int, np.ndarray]) -> Iterator[tuple[int, int]]:
         for pair in combinations(columns, 2):
@@ -201,8 +220,8 @@ class Bounds:
                 continue
             kept, columns = found
             if len(kept) < 2:
-                return _single(kept)
-            own = _half(diameter(columns, self.meter.tick))
+                return single(kept)
+            own = half(diameter(columns, self.meter.tick))
             return Tau(own * below.value, False, "composition", why="")
         return Tau(Fraction(1), False, "trivial", why="there are too many columns to pass down")
 
@@ -226,7 +245,7 @@ class Bounds:
         enclosures do not tell which these are."""
         each = max(1, BLOCK // max(self.network.sizes[low : high + 1]))
         parts = []
-        for block in np.array_split(neurons, -(-len(neurons) // each) if len(neurons) else 1):
+        for block in np.array_split(neurons, -(-len(neurons) // each)):
             self.meter.tick()
             columns = self.enclosed.columns(block, high, low)
             parts.append(columns * self._weights(low) if low else columns)
@@ -237,35 +256,10 @@ class Bounds:
         if not bool((lost | (total.mid > total.rad)).all()):
             return None
         kept = ~lost
-        normal = columns[kept] / total[kept].unsqueeze(1)
-        return (neurons[kept.cpu().numpy()], normal) if bool(torch.isfinite(normal.rad).all()) else None
+        scaled = columns[kept] / total[kept].unsqueeze(1)
+        return (neurons[kept.cpu().numpy()], scaled) if bool(torch.isfinite(scaled.rad).all()) else None
 
 
-def _half(apart: Diameter) -> Fraction:
-    return min(Fraction(apart.high) / 2, Fraction(1))
-
-
-def _single(neurons: np.ndarray) -> Tau:
-    """Of no column, or one."""
-    pair = (int(neurons[0]), int(neurons[0])) if len(neurons) else None
-    return Tau(Fraction(0), True, "exact", pair, "" if len(neurons) else "no relevance of this cut reaches the input")
-
-
-def _unknown() -> Tau:
-    return Tau(Fraction(1), False, "trivial", why="enclosures do not tell which columns are zero")
-
-
-def _normal(column: np.ndarray) -> np.ndarray:
-    return column / RATIONAL.total(column).item()
-
-
-def _distance(one: np.ndarray, other: np.ndarray) -> Fraction:
-    return fraction(RATIONAL.total(RATIONAL.relu(one - other)).item()) * 2
-
-
-def _negative(neuron: int, column: np.ndarray) -> str:
-    places = np.flatnonzero(column < ZERO)
-    return (
-        f"relevance 1 of neuron {neuron} becomes {float(fraction(column[places[0]])):.4g} at input {places[0]}, so the "
-        "propagation matrix is not non-negative"
-    )
+def _outside(value: Pair) -> torch.Tensor:
+    """Radii of the enclosures around the greater floats of pairs."""
+    return (value.rad + value.low.abs() + ETA) * GROW * (value.rad + value.low.abs() > 0)

@@ -165,7 +165,9 @@ class Propagation:
         match node:
             case Relu():
                 z = self.values[node.source]
-                return found[node.source] if self.chosen.relu == "pass" else found[node.source] * ops.ratio(ops.relu(z), z)
+                return (
+                    found[node.source] if self.chosen.relu == "pass" else found[node.source] * ops.ratio(ops.relu(z), z)
+                )
             case Add():
                 return reduce(ops.add, [found[s] * part for s, part in self._shares_of_add(index, node)])
             case Concat():

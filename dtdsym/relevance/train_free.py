@@ -144,7 +144,7 @@ def through_add(
     total: Any,
     chosen: Composite,
 ) -> tuple[Parts, Lost]:
-    """What an addition passes on to each of its sources of relevance (..., width), and what it loses. total: its value."""
+    """What an addition of value `total` passes on of its relevance (..., width) to each source, and what it loses."""
     cause = "skip" if chosen.epsilon("add") is None else "epsilon"
     if chosen.add == "proportional":
         step = _step(ops, relevance, total, chosen.epsilon("add"))
