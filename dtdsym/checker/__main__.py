@@ -19,16 +19,10 @@ from dtdsym.checker.subject import Subject, View, is_input, is_network, read_inp
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
-CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = (
-    place.CLAIMS
-    | claims.CLAIMS
-    | assumption_1.CLAIMS
-    | c1.CLAIMS
-    | recursion.CLAIMS
-    | c4.CLAIMS
-    | c7.CLAIMS
-    | roots.CLAIMS
-)
+KINDS = (place, claims, assumption_1, c1, recursion, c4, c7, roots)
+CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
+    name: check for kind in KINDS for name, check in kind.CLAIMS.items()
+}
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]
 """(number of the line, whether it was accepted, what to say of it)"""
