@@ -25,6 +25,7 @@ from dtdsym.errors import BudgetSpent, InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.cut import is_cut
 from dtdsym.network.network import Network, checked
+from dtdsym.network.numbers import layer_numbers
 from dtdsym.network.slice import bypassing
 from dtdsym.relevance.class_bounds import Bounds
 from dtdsym.relevance.class_change import Change, class_changes
@@ -130,7 +131,7 @@ def class_insensitivity(
     point = vector(flat_point(network, x), size=network.sizes[0], name="x")
     bounds = Bounds(network, point[None], chosen, meter.start())
     found = {}
-    for number in _numbers(network, layers):
+    for number in layer_numbers(network, layers):
         bounds.meter = meter.start()
         found[number] = _layer(bounds, number, above)
     bounds.meter = meter.start()
@@ -140,14 +141,6 @@ def class_insensitivity(
     except BudgetSpent as spent:
         return Insensitivity(chosen.label, found, (), (), str(spent), above)
     return Insensitivity(chosen.label, found, changes, unmapped, "", above)
-
-
-def _numbers(network: Network, layers: str | int | Iterable[int]) -> list[int]:
-    if layers == "all":
-        return list(range(1, len(network.layers) + 1))
-    asked: list[Any] = [layers] if isinstance(layers, int | str) else list(layers)
-    found = [network.layer(number).number for number in asked]
-    return [number for number in found if number is not None]
 
 
 def _logits(bounds: Bounds, logits: Sequence[int] | None) -> list[int]:
