@@ -36,6 +36,9 @@ OF_A_LAYER = ("c1", "c5", "c6", "c7", "admissible_root", "nonpositive_bias", "as
 OF_A_RULE = ("c5", "c6", "c7", "assumption_1", "conservation")
 """Claims about a rule; the others speak of the network alone."""
 
+OF_ANY_SIZE = ("c7",)
+"""Claims that bounds decide where exact numbers are out of reach; the others need these."""
+
 
 def decide(
     claim: str,
