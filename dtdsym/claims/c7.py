@@ -45,19 +45,20 @@ def decide(question: Question) -> Verdict:
     statement = STATEMENT.format(layer=number, rule=rule.label, bound=rounded_up(layer.bound)) + ends
     bound = {"tau": text(layer.tau), "l1_bound": text(layer.bound), "exact": layer.exact}
     witness = {**bound, "columns": list(layer.witness or ()), **measured}
-    return Proved("c7", statement, _reason(layer) + _largest(found), slight, witness, layer)
+    return Proved("c7", statement, _reason(layer, layer.bound) + _largest(found), slight, witness, layer)
 
 
-def _reason(layer: LayerInsensitivity) -> str:
+def _reason(layer: LayerInsensitivity, bound: Fraction) -> str:
+    head = f"It moves by at most {rounded_up(bound)} in L1: "
     if layer.witness is not None:
         i, j = layer.witness
-        return f"Relevance that arrives at neuron {i} alone and at neuron {j} alone attains it."
+        return f"{head}relevance that arrives at neuron {i} alone and at neuron {j} alone attains it."
     ways = {
-        "enclosure": f"It is a proven bound of all {len(layer.columns):,} columns of the propagation matrix.",
-        "composition": "It is a product of proven bounds of two parts of the network.",
-        "trivial": "Normalised maps are never farther apart.",
+        "enclosure": f"a proven bound of all {len(layer.columns):,} columns of the propagation matrix.",
+        "composition": "a product of proven bounds of two parts of the network.",
+        "trivial": "normalised maps are never farther apart.",
     }
-    return ways[layer.how] + (f" {sentence(layer.why)}" if layer.why else "")
+    return head + ways[layer.how] + (f" {sentence(layer.why)}" if layer.why else "")
 
 
 def _largest(found: Insensitivity) -> str:

@@ -99,7 +99,7 @@ class Propagation:
                 layer = self.network.linear[index]
                 if not self._nonnegative(layer):
                     which = f"layer {layer.number}" if layer.number else f"{layer.kind} node {index}"
-                    return f"{self.rule(layer).label} is not known to pass on non-negative shares only at {which}"
+                    return f"at {which} {self.rule(layer).label} is not known to pass on non-negative shares only"
             elif isinstance(node, Add):
                 if not all(_at_least_zero(part) for _, part in self._shares_of_add(index, node)):
                     return f"the addition at node {index} splits relevance into shares of both signs"

@@ -47,12 +47,12 @@ class ExactInput:
 
     @property
     def output(self) -> Any:
-        """The explained output."""
+        """The explained output, as a flint rational."""
         return self.values[len(self.network.nodes) - 1][0]
 
     @property
     def logit(self) -> Fraction:
-        """The same, for all to see."""
+        """The explained output, as a Fraction."""
         return fractions(np.array([self.output], dtype=object))[0]
 
     @cached_property

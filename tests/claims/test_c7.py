@@ -41,7 +41,7 @@ def test_a_bound_that_says_little_is_no_bad_news():
 def test_it_is_undecided_by_name_for_signs_and_where_nothing_arrives():
     found = decide("c7", MIXING, (1, -1), layer=2, rule="zplus")
     assert found.name == "undecided"
-    assert "Zplus is not known to pass on non-negative shares only at layer 1: relevance 1 of neuron 1" in found.reason
+    assert "At layer 1 zplus is not known to pass on non-negative shares only: relevance 1 of neuron 1" in found.reason
     assert found.witness["changes"][0]["logits"] == [0, 1]
     dead = sequential(([[-1, -1]], [3]), ([[1]], [0]))
     found = decide("c7", dead, (1, 1), layer=2)
@@ -56,7 +56,7 @@ def test_bounds_that_are_not_attained_have_no_certificate(monkeypatch):
     found = decide("c7", MIXING, (1, 1), layer=2)
     assert (found.name, found.witness["exact"], found.bad_news) == ("proved", False, True)
     assert 0 <= Fraction(found.witness["tau"]) - Fraction(1, 41) < Fraction(1, 2**45)
-    assert "It is a proven bound of all 2 columns of the propagation matrix." in found.reason
+    assert "in L1: a proven bound of all 2 columns of the propagation matrix." in found.reason
     assert claim_line(question, found) is None
 
 

@@ -236,7 +236,7 @@ def test_inputs_outside_a_rules_domain_have_no_bound(rule, x):
     network = sequential(([[1, 2], [2, 1]], [1, 0]), ([[1, 1], [1, 2]], [0, 0]))
     found = dtdsym.class_insensitivity(network, x, rule=rule)
     assert found.layers[2].tau is None
-    assert f"{rule} is not known to pass on non-negative shares only at layer 1" in found.layers[2].why
+    assert f"at layer 1 {rule} is not known to pass on non-negative shares only" in found.layers[2].why
 
 
 def half(ops, w, a):
@@ -269,10 +269,13 @@ def test_a_spent_budget_leaves_a_proven_bound():
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(2, 40), d=st.integers(1, 5))
 def test_the_diameter_encloses_the_greatest_distance(seed, m, d):
     """Midpoints with few values, so that distances tie; the pair that attains the greatest one is listed."""
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr("dtdsym.relevance.diameter.BLOCK", 9 * d)  # blocks of three columns
     generator = torch.Generator().manual_seed(seed)
     mid = torch.randint(0, 4, (m, d), generator=generator).double() / 3
     rad = torch.rand(m, d, generator=generator, dtype=torch.float64) * 1e-3
     found = diameter(Enclosure(mid, rad), lambda: None)
+    monkeypatch.undo()
     true = (mid + rad * (torch.rand(m, d, generator=generator, dtype=torch.float64) * 2 - 1)).tolist()
     distances = {
         pair: sum(abs(Fraction(p) - Fraction(q)) for p, q in zip(true[pair[0]], true[pair[1]], strict=True))
@@ -295,6 +298,17 @@ def test_logits_without_a_map_are_named():
     found = dtdsym.class_insensitivity(network, (1, 2), logits=[0, 1, 2])
     assert ([change.logits for change in found.changes], found.unmapped) == ([(0, 2)], (1,))
     assert "Of 1 pairs of logits, 0 and 2 differ most: by 0." in str(found)
+
+
+def test_the_sign_of_a_logit_does_not_count():
+    """Logit 1 is below 0; its shares are as little negative as those of logit 0."""
+    network = sequential(([[1, 2], [3, 1]], [0, 0]), ([[1, 1], [1, -9]], [0, 0]), final_relu=False)
+    found = dtdsym.class_insensitivity(network, (1, 1))
+    one, other = (dtdsym.explain(network, (1, 1), logit=k) for k in (0, 1))
+    assert max(other) < 0 < min(one)
+    expected = sum(abs(p / sum(one) - q / sum(other)) for p, q in zip(one, other, strict=True))
+    assert found.largest.l1 == expected <= found.layers[2].bound
+    assert found.largest.bounded == {0, 2}
 
 
 def test_bad_questions_are_refused():
