@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any, cast
 
-from dtdsym.checker import assumption_1, c1, c4, claims, place, recursion, roots
+from dtdsym.checker import assumption_1, c1, c4, c7, claims, place, recursion, roots
 from dtdsym.checker.network import Network, read_network
 from dtdsym.checker.options import parser
 from dtdsym.checker.processes import in_parallel
@@ -20,9 +20,10 @@ from dtdsym.checker.subject import Subject, View, is_input, is_network, read_inp
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
-CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = (
-    place.CLAIMS | claims.CLAIMS | assumption_1.CLAIMS | c1.CLAIMS | recursion.CLAIMS | c4.CLAIMS | roots.CLAIMS
-)
+KINDS = (place, claims, assumption_1, c1, recursion, c4, c7, roots)
+CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
+    name: check for kind in KINDS for name, check in kind.CLAIMS.items()
+}
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]
 """(number of the line, whether it was accepted, what to say of it)"""

@@ -13,7 +13,7 @@ import torch
 
 from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.arithmetic.whole import whole_number
-from dtdsym.claims.decide import check_claim
+from dtdsym.claims.decide import OF_ANY_SIZE, check_claim
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -193,9 +193,10 @@ class Settings:
         needs += ["engine exact"] * (self.engine == "exact")
         if needs and self.numeric:
             raise InputError(f"{needs[0]}: the numeric engine proves nothing; ask it of engine auto")
-        if needs and large:
+        searched = [need for need in needs if need not in {f"claim {name}" for name in OF_ANY_SIZE}]
+        if searched and large:
             raise InputError(
-                f"{needs[0]}: needs exact searches, which are out of reach for a network of {work(network):,} "
+                f"{searched[0]}: needs exact searches, which are out of reach for a network of {work(network):,} "
                 f"multiply-adds and {network.sizes[0]:,} inputs; leave it out"
             )
         if self.sample_roots is not None and isinstance(self.root, Nearest):

@@ -303,3 +303,12 @@ def test_a_stream_gives_what_a_pass_gives_and_holds_what_is_needed(network, seed
             assert set(values) == needed | set(network.nodes[index].sources)
         assert seen == list(range(len(network.nodes)))
         assert torch.equal(outputs(network, stage, x.numpy()).mid, whole[len(network.nodes) - 1].mid)
+
+
+def test_class_insensitivity_is_decided_of_large_networks_too():
+    network = random_dense(1)
+    large, small = (audited(size, network, np.ones((1, 5)), claims=["c7"], rules=["zplus"], layers="all", min_logit=-99)
+                    for size in (LARGE, SMALL))  # fmt: skip
+    bounds = [[claim["witness"]["l1_bound"] for claim in report.claims if claim["claim"] == "c7"]
+              for report in (large, small)]  # fmt: skip
+    assert bounds[0] == bounds[1] != []
