@@ -1,14 +1,30 @@
-"""C7, class-insensitivity (Sixt and Landgraf 2022, Sec. 4, after Sixt, Granz and Landgraf 2020): whether an explanation
-depends on the class at all.
+"""C7: under rules such as z+ the explanation hardly depends on the class that is explained.
 
-Proved on one network, input and rule whose propagation below layer k is by non-negative matrices at this input: however
-much is changed above the input of layer k (another class, other weights), the normalised map moves by at most 2 tau in
-L1. The layer's input a_k, what lies below and the rules are kept, and no negative share of a logit arrives at a_k. tau
-is exact, or a proven upper bound of it where exact numbers are out of reach; certificates tell exact ones only.
+Printed: Sixt and Landgraf 2022, Sec. 5.2, against Arras et al. 2022, and Sec. 1; after Sixt, Granz and Landgraf 2020,
+who find that the map becomes independent of the deeper layers.
 
-It is never refuted. It is bad news where it proves that the map moves by at most 1/10: then it says next to nothing of
-the class. It is undecided for rules that pass on shares of both signs at this input (zplus needs inputs >= 0, zbox one
-in its box), where a skip goes around the layer's input, and where nothing arrives at the network's input."""
+True: rules that propagate by non-negative matrices pass on normalised maps that are means of the columns of one
+column-stochastic matrix N. Two of them differ by at most 2 tau(N) in L1, which is small in deep networks, and 0 only if
+N has rank 1.
+
+Decided: how far the normalised map can move, however much is changed above the input of layer k (another class, other
+weights). The layer's input a_k, what lies below and the rules are kept, and no negative share of a logit arrives at
+a_k.
+
+Proved: propagation below layer k is by non-negative matrices at this input, and the map moves by at most 2 tau. tau is
+exact, or a proven upper bound of it where exact numbers are out of reach; certificates tell exact ones only.
+
+Refuted: never.
+
+Undecided: for rules that pass on shares of both signs at this input (zplus needs inputs >= 0, zbox one in its box),
+where a skip goes around the layer's input, where nothing arrives at the network's input, and where the budget ends.
+
+Bad news: proved, where the map moves by at most 1/10. Then it says next to nothing of the class.
+
+Proof: class_insensitivity
+
+Certificate: tau, and two neurons of layer k whose columns are that far apart; the checker propagates every neuron's
+relevance alone, and finds no two that are farther."""
 
 from __future__ import annotations
 
