@@ -20,7 +20,7 @@ import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, made
 from dtdsym.arithmetic.pair import PAIR, Pair
-from dtdsym.arithmetic.rational import RATIONAL
+from dtdsym.arithmetic.rational import RATIONAL, Proportions, apart, proportions
 from dtdsym.arithmetic.rounding import ETA, GROW
 from dtdsym.errors import BudgetSpent
 from dtdsym.geometry.budget import Meter
@@ -30,9 +30,9 @@ from dtdsym.network.network import Network
 from dtdsym.network.receptive import Layer
 from dtdsym.network.work import multiply_adds
 from dtdsym.relevance.composite import Composite
-from dtdsym.relevance.diameter import Diameter, diameter
+from dtdsym.relevance.diameter import diameter
 from dtdsym.relevance.matrix import Propagation
-from dtdsym.relevance.tau import Signed, Tau, distance, half, negative, normal, single, unknown
+from dtdsym.relevance.tau import Signed, Tau, half, negative, single, unknown
 
 EXACT_WORK = 2**31
 """Multiply-adds times neurons, whose denominators gather in exact relevances, up to which columns are found exactly."""
@@ -124,9 +124,9 @@ class Bounds:
         if signed is not None:
             return self._signed(node, neurons, signed)
         few = neurons[np.unique(np.linspace(0, len(neurons) - 1, SAMPLED).astype(int))]
-        apart = self._disjoint(node, few)
-        if apart is not None:
-            return Tau(Fraction(1), True, "disjoint", apart)
+        pair = self._disjoint(node, few)
+        if pair is not None:
+            return Tau(Fraction(1), True, "disjoint", pair)
         if self._cost(node, 0, neurons) <= PUSH_WORK and len(neurons) * self.network.sizes[0] <= HELD:
             return self._direct(node, neurons)
         return self._composed(node, neurons)
@@ -161,27 +161,26 @@ class Bounds:
         neurons, columns = found
         if len(neurons) < 2:
             return single(neurons)
-        apart = diameter(columns, self.meter.tick)
-        enclosed = Tau(half(apart), False, "enclosure", why="" if self.reach else "exact columns are out of reach")
-        if apart.pairs is None or not self.reach:
+        widest = diameter(columns, self.meter.tick)
+        enclosed = Tau(half(widest), False, "enclosure", why="" if self.reach else "exact columns are out of reach")
+        if widest.pairs is None or not self.reach:
             return enclosed
         try:
-            return self._settled(node, neurons, apart)
+            return self._settled(node, neurons, widest.pairs)
         except BudgetSpent as spent:
             return Tau(enclosed.value, False, "enclosure", why=str(spent))
 
-    def _settled(self, node: int, neurons: np.ndarray, apart: Diameter) -> Tau:
+    def _settled(self, node: int, neurons: np.ndarray, pairs: np.ndarray) -> Tau:
         """The farthest pair, in rationals: those that may be it are compared until no other can be farther."""
-        assert apart.pairs is not None
         best, pair = Fraction(-1), (0, 0)
-        columns: dict[int, np.ndarray] = {}
-        for i, j in apart.pairs.tolist():
+        columns: dict[int, Proportions] = {}
+        for i, j in pairs.tolist():
             for k in {i, j} - set(columns):
                 self.meter.tick()
-                columns[k] = normal(self.exactly.columns(neurons[k : k + 1], node)[0])
-            apart_by = distance(columns[i], columns[j])
-            if apart_by > best:
-                best, pair = apart_by, (int(neurons[i]), int(neurons[j]))
+                columns[k] = proportions(self.exactly.columns(neurons[k : k + 1], node)[0])
+            distance = apart(columns[i], columns[j])
+            if distance > best:
+                best, pair = distance, (int(neurons[i]), int(neurons[j]))
         return Tau(best / 2, True, "exact", pair)
 
     def _exactly(self, node: int, neurons: np.ndarray, doubt: str = "") -> Tau | Signed:
@@ -189,21 +188,21 @@ class Bounds:
         width = self.network.sizes[node]
         if (self.exactly.pushed(RATIONAL.lift(np.zeros((1, width))), node) != 0).any():
             return Signed("the rule passes on relevance where none arrives, so no matrix describes it")
-        columns: dict[int, np.ndarray] = {}
+        columns: dict[int, Proportions] = {}
         for neuron in neurons.tolist():
             self.meter.tick()
             column = self.exactly.columns(np.array([neuron]), node)[0]
             if (column < 0).any():
                 return Signed(f"{doubt}: {negative(neuron, column)}")
             if (column != 0).any():
-                columns[neuron] = normal(column)
+                columns[neuron] = proportions(column)
         if len(columns) < 2:
             return single(np.array(list(columns)))
-        pairs = {(i, j): distance(columns[i], columns[j]) for i, j in self._ticking(columns)}
+        pairs = {(i, j): apart(columns[i], columns[j]) for i, j in self._ticking(columns)}
         farthest = max(pairs, key=lambda pair: pairs[pair])
         return Tau(pairs[farthest] / 2, True, "exact", farthest)
 
-    def _ticking(self, columns: dict[int, np.ndarray]) -> Iterator[tuple[int, int]]:
+    def _ticking(self, columns: dict[int, Proportions]) -> Iterator[tuple[int, int]]:
         for pair in combinations(columns, 2):
             self.meter.tick()
             yield pair

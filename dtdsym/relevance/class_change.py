@@ -8,10 +8,8 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure
-from dtdsym.arithmetic.rational import RATIONAL, fraction
+from dtdsym.arithmetic.rational import Proportions, apart, proportions
 from dtdsym.geometry.budget import Meter
 from dtdsym.network.evaluate import evaluate
 from dtdsym.relevance.matrix import Propagation
@@ -43,7 +41,8 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A normalised map (1, in) of one logit, and the cuts at which none of its shares is negative."""
+    """A map of one logit, (in,) of rationals as their proportions or (1, in) normalised in enclosures, and the cuts at
+    which none of its shares is negative."""
 
     values: Any
     bounded: frozenset[int]
@@ -75,11 +74,20 @@ def _map(propagation: Propagation, logit: int, cuts: Sequence[int]) -> Map | Non
         return None
     relevance = propagate(one, ops, values, propagation.chosen)
     shares = relevance.input if _positive(output) else -relevance.input
-    total = ops.total(shares if _at_least_zero(shares) else ops.maximum(shares, -shares))
-    if not _positive(total):
+    made = _normalised(shares) if isinstance(shares, Enclosure) else _proportions(shares[0])
+    if made is None:
         return None
     arriving = {cut: relevance.at[cut] if _positive(output) else -relevance.at[cut] for cut in cuts}
-    return Map(shares / total[..., None], frozenset(cut for cut in cuts if _at_least_zero(arriving[cut])))
+    return Map(made, frozenset(cut for cut in cuts if _at_least_zero(arriving[cut])))
+
+
+def _normalised(shares: Enclosure) -> Enclosure | None:
+    total = ENCLOSURE.total(shares if _at_least_zero(shares) else abs(shares))
+    return shares / total[..., None] if _positive(total) else None
+
+
+def _proportions(shares: Any) -> Proportions | None:
+    return proportions(shares) if (shares != 0).any() else None
 
 
 def _at_least_zero(value: Any) -> bool:
@@ -91,11 +99,10 @@ def _positive(value: Any) -> bool:
 
 
 def _change(logits: tuple[int, int], one: Map, other: Map) -> Change:
-    gap = one.values - other.values
     bounded = one.bounded & other.bounded
-    if isinstance(gap, Enclosure):
-        total = ENCLOSURE.total(abs(gap))
-        low, high = float(total.lower().clamp_min(0)), float(total.upper())
-        return Change(logits, Fraction(low), Fraction(min(high, 2.0)), bounded)
-    distance = fraction(RATIONAL.total(np.maximum(gap, -gap)).item())
-    return Change(logits, distance, distance, bounded)
+    if not isinstance(one.values, Enclosure):
+        distance = apart(one.values, other.values)
+        return Change(logits, distance, distance, bounded)
+    total = ENCLOSURE.total(abs(one.values - other.values))
+    low, high = float(total.lower().clamp_min(0)), float(total.upper())
+    return Change(logits, Fraction(low), Fraction(min(high, 2.0)), bounded)

@@ -34,7 +34,7 @@ from dtdsym.relevance.parts import NEGATIVE, WHOLE, Part
 from dtdsym.relevance.rule import Rule, blocks
 from dtdsym.relevance.shares import Share, forward, steps
 from dtdsym.relevance.state import State
-from dtdsym.relevance.train_free import propagate, through_add
+from dtdsym.relevance.train_free import at_last_use, propagate, through_add
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,13 @@ class Propagation:
         parameters = (state.lift(parameter) for parameter in rule.parameters)
         return list(rule.family.shares(state, *parameters))
 
+    def _seen(self, layer: Layer) -> Mapping[int, Any]:
+        """The values at which a layer passes relevance on."""
+        return self.values if self.chosen.reuse == "own" else at_last_use(self.network, layer, self.values)
+
     def _state(self, layer: Layer) -> State:
-        return State(self.ops, layer, self.values[layer.source], self.values[layer.output])
+        seen = self._seen(layer)
+        return State(self.ops, layer, seen[layer.source], seen[layer.output])
 
     def signed(self, high: int, low: int = 0) -> str | None:
         """Which node between two cuts is not proved to pass on non-negative shares only; None: all are."""
@@ -124,7 +129,7 @@ class Propagation:
         """All messages of neurons that have relevance 1, block by block."""
         rule, one = self.rule(layer), self._ones(layer.output)
         return all(
-            _at_least_zero(rule.messages(rule.neurons(self.ops, layer, self.values, one, block)))
+            _at_least_zero(rule.messages(rule.neurons(self.ops, layer, self._seen(layer), one, block)))
             for block in blocks(layer, 1)
         )
 
@@ -184,7 +189,7 @@ class Propagation:
         shares, one = self._shares(layer), self._ones(layer.output)
         if shares is None:
             rule = self.rule(layer)
-            parts = [rule.neurons(self.ops, layer, self.values, one, block) for block in blocks(layer, 1)]
+            parts = [rule.neurons(self.ops, layer, self._seen(layer), one, block) for block in blocks(layer, 1)]
             return self.ops.join([self.ops.total(rule.messages(part) * part.on_fields(below)) for part in parts])
         state = self._state(layer)
         found = []

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from dtdsym.arithmetic.rational import RATIONAL, ZERO, fraction, nearest_float
+from dtdsym.arithmetic.rational import ZERO, fraction, nearest_float
 from dtdsym.relevance.diameter import Diameter
 
 
@@ -45,16 +45,6 @@ def single(neurons: np.ndarray) -> Tau:
 def unknown() -> Tau:
     """Nothing but tau <= 1."""
     return Tau(Fraction(1), False, "trivial", why="enclosures do not tell which columns are zero")
-
-
-def normal(column: np.ndarray) -> np.ndarray:
-    """A column of non-negative entries, not all 0, divided by their sum; rationals (n,)."""
-    return column / RATIONAL.total(column).item()
-
-
-def distance(one: np.ndarray, other: np.ndarray) -> Fraction:
-    """In L1, of two columns (n,) whose entries add up to 1."""
-    return fraction(RATIONAL.total(RATIONAL.relu(one - other)).item()) * 2
 
 
 def negative(neuron: int, column: np.ndarray) -> str:

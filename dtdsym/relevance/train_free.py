@@ -100,7 +100,7 @@ def _passed(
     node = network.nodes[index]
     if index in network.linear:
         layer = network.linear[index]
-        at = values if chosen.reuse == "own" else _at_last_use(network, layer, values)
+        at = values if chosen.reuse == "own" else at_last_use(network, layer, values)
         found: Passed = chosen.rule(layer, network).pass_down(ops, layer, at, relevance, ledger=ledger)
         return [(layer.source, found.below)], found.lost
     match node:
@@ -126,7 +126,7 @@ def _active(ops: Arithmetic, z: Any) -> Any:
     return ops.ratio(ops.relu(z), z)
 
 
-def _at_last_use(network: Network, layer: Layer, values: Mapping[int, Any]) -> Mapping[int, Any]:
+def at_last_use(network: Network, layer: Layer, values: Mapping[int, Any]) -> Mapping[int, Any]:
     """The values, with those of the last layer that has the same weights in this one's place."""
     if not isinstance(layer.linear, Affine | Convolution):
         return values

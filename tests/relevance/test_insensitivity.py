@@ -300,6 +300,34 @@ def test_logits_without_a_map_are_named():
     assert "Of 1 pairs of logits, 0 and 2 differ most: by 0." in str(found)
 
 
+class Reused(torch.nn.Module):
+    """One layer twice, then another."""
+
+    def __init__(self, top):
+        super().__init__()
+        self.twice, self.top = torch.nn.Linear(2, 2), torch.nn.Linear(2, len(top))
+        with torch.no_grad():
+            self.twice.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, -1.0]]))
+            self.twice.bias.copy_(torch.tensor([0.5, 1.0]))
+            self.top.weight.copy_(torch.tensor(top))
+            self.top.bias.zero_()
+
+    def forward(self, x):
+        return self.top(torch.relu(self.twice(torch.relu(self.twice(x)))))
+
+
+def test_a_layer_that_passes_relevance_at_its_last_use_is_judged_there():
+    """Maps of heads that read one neuron each attain the bound; below layer 2 the values above it matter."""
+    network = dtdsym.from_module(Reused([[1.0, 0.0], [0.0, 1.0]]), torch.ones(1, 2))
+    rule = "*=zplus,reuse=last"
+    found = dtdsym.class_insensitivity(network, (1, 2), rule=rule)
+    assert found.layers[2].why == "reuse=last takes values from above it"
+    assert found.layers[3].bound == found.largest.l1
+    assert found.largest.l1 != dtdsym.class_insensitivity(network, (1, 2)).largest.l1
+    own, last = (dtdsym.class_insensitivity(network, (-1, 2), rule=one).layers[3] for one in ("zplus", rule))
+    assert (own.bound, last.bound is None) == (None, False)
+
+
 def test_the_sign_of_a_logit_does_not_count():
     """Logit 1 is below 0; its shares are as little negative as those of logit 0."""
     network = sequential(([[1, 2], [3, 1]], [0, 0]), ([[1, 1], [1, -9]], [0, 0]), final_relu=False)
