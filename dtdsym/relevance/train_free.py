@@ -58,14 +58,16 @@ def propagate(
     start: int = 0,
     *,
     seed: Any = None,
+    top: int | None = None,
     ledger: bool = False,
 ) -> Relevances:
     """Relevance of every node from `start` on, of a network of one logit, by one rule or a composite.
 
     values: what `evaluate` gives, for any batch; nodes that the logit does not depend on have relevance 0.
     seed: the relevance of the outputs (..., outputs), of which there may then be several; by default the logit's value.
+    top: the node whose relevance the seed is (..., width), where it is another than the output.
     """
-    last = len(network.nodes) - 1
+    last = len(network.nodes) - 1 if top is None else top
     if seed is None and network.sizes[last] != 1:
         raise ShapeMismatch(f"the network has {network.sizes[last]} outputs; cut it to the explained one: logit(index)")
     chosen = composite(rule)
