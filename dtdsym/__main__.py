@@ -10,6 +10,7 @@ from pathlib import Path
 COMMANDS = {
     "verify": "audit the Taylor root points behind explanations of a network",
     "regions": "list, count and draw the linear regions of a network",
+    "sanity": "measure how far explanations move with the class and with the layers",
     "export": "write a network as .onnx, .pt or .safetensors, and check that it is the same function",
     "check": "check certificates, trusting nothing of the rest",
     "prove": "derive the paper's statements again, step by step (in a clone of the repository)",

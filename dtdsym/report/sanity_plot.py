@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from dtdsym.survey.sanity import CONTROL, Measurement
 
 MOST_STEPS = 5
 """Maps of so many steps are drawn, the first and the last among them."""
+MOST_TICKS = 12
 LINES = ("-", "--", ":", "-.")
 
 
@@ -22,15 +24,16 @@ def plot(found: Measurement, path: str) -> None:
     """Write it as .png, .svg or .pdf. Relevance is red where positive, blue where negative, white at zero, each map
     clipped to its own percentiles. Raises InputError."""
     pyplot = plotting()
-    steps = _drawn_steps(len(found.steps))
-    rows = _map_rows(found)
-    columns = 2 + len(steps) if found.others is None else 3
-    figure = pyplot.figure(figsize=(max(9.0, 1.55 * columns), 3.4 + 1.6 * len(rows)), layout="constrained", dpi=130)
+    rows = _other_rows(found) if found.others is not None else _layer_rows(found)
+    columns = len(rows[0])
+    figure = pyplot.figure(figsize=(max(9.0, 1.5 * columns), 3.4 + 1.75 * len(rows)), layout="constrained", dpi=130)
     try:
-        above, below = figure.subfigures(2, 1, height_ratios=(3.4, 1.6 * len(rows)))
+        above, below = figure.subfigures(2, 1, height_ratios=(3.4, 1.75 * len(rows)))
         above.suptitle(_title(found), fontsize=10)
         (_histograms if found.others is not None else _curves)(above, found)
-        _maps(below.subplots(len(rows), columns, squeeze=False), found, rows, steps)
+        for own, row in zip(below.subplots(len(rows), columns, squeeze=False), rows, strict=True):
+            for axes, panel in zip(own, row, strict=True):
+                draw(axes, panel.values, panel.shape, panel.title, signed=panel.signed)
         save(figure, path)
     finally:
         pyplot.close(figure)
@@ -68,9 +71,10 @@ def _curves(figure: Any, found: Measurement) -> None:
             style = _style(found, rule)
             own.plot(ticks, values[rule].nanmean(1), marker="o", markersize=3, linewidth=1.3, **style)
             low, high = (torch.nanquantile(values[rule], q, dim=1) for q in (0.1, 0.9))
-            own.fill_between(ticks, low, high, color=style["color"], alpha=0.12, linewidth=0)
+            own.fill_between(ticks, low, high, color=style["color"], alpha=0.1, linewidth=0)
         own.set_title(title, fontsize=9)
-        own.set_xticks(ticks, [_short(step) for step in found.steps], fontsize=6, rotation=30, ha="right")
+        shown = ticks[:: math.ceil(len(ticks) / MOST_TICKS)]
+        own.set_xticks(shown, [found.steps[tick] for tick in shown], fontsize=6, rotation=30, ha="right")
         own.tick_params(axis="y", labelsize=7)
         own.grid(alpha=0.25, linewidth=0.5)
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, loc="outside right upper")
@@ -101,36 +105,46 @@ def _histograms(figure: Any, found: Measurement) -> None:
     figure.legend(*pixels.get_legend_handles_labels(), fontsize=7, loc="outside right upper")
 
 
-def _drawn_steps(count: int) -> list[int]:
-    """Which steps have their maps drawn."""
-    return sorted({round(step) for step in np.linspace(0, count - 1, min(count, MOST_STEPS))})
+class _Panel(NamedTuple):
+    """An input, or a map of it (signed)."""
+
+    values: np.ndarray
+    shape: tuple[int, ...]
+    title: str
+    signed: bool = True
 
 
-def _map_rows(found: Measurement) -> list[tuple[int, int]]:
-    """(input, rule): every rule for the first inputs where logits change, for the first input where layers do."""
-    inputs = found.shown.shape[2] if found.others is not None else 1
-    return [(number, rule) for number in range(inputs) for rule in range(len(found.asked.labels))]
+def _other_rows(found: Measurement) -> list[list[_Panel]]:
+    """An input a row: every rule's map for its output and for the other."""
+    assert found.others is not None
+    rows = []
+    for number in range(found.shown.shape[2]):
+        row = [_input(found, number)]
+        for rule, label in enumerate(found.asked.labels):
+            for step, output in enumerate((found.asked.logits[number], found.others[number])):
+                row.append(_map(found, rule, step, number, f"{over_lines(label)}\noutput {output}"))
+        rows.append(row)
+    return rows
 
 
-def _maps(axes: Any, found: Measurement, rows: list[tuple[int, int]], steps: list[int]) -> None:
-    shape = found.asked.network.input_shape
-    for own, (number, rule) in zip(axes, rows, strict=True):
-        logit = int(found.asked.logits[number])
-        draw(own[0], found.asked.points[number], shape, f"input {number + 1}", signed=False)
-        _map(own[1], found, rule, 0, number, f"output {logit}")
-        for column, step in zip(own[2:], steps, strict=True):
-            title = _short(found.steps[step]) if found.others is None else f"output {found.others[number]}"
-            _map(column, found, rule, 1 + step, number, title)
-        label = over_lines(found.asked.labels[rule])
-        own[0].text(-0.12, 0.5, label, transform=own[0].transAxes, rotation=90, fontsize=7, ha="center", va="center")
+def _layer_rows(found: Measurement) -> list[list[_Panel]]:
+    """A rule a row: the first input's map as it is, and after some of the steps."""
+    count = len(found.steps)
+    steps = sorted({round(step) for step in np.linspace(0, count - 1, min(count, MOST_STEPS))})
+    rows = []
+    for rule, label in enumerate(found.asked.labels):
+        row = [_input(found, 0), _map(found, rule, 0, 0, f"{over_lines(label)}\noutput {found.asked.logits[0]}")]
+        row += [_map(found, rule, 1 + step, 0, found.steps[step].replace(" (", "\n(")) for step in steps]
+        rows.append(row)
+    return rows
 
 
-def _map(axes: Any, found: Measurement, rule: int, step: int, number: int, title: str) -> None:
+def _input(found: Measurement, number: int) -> _Panel:
+    return _Panel(found.asked.points[number], found.asked.network.input_shape, f"input {number + 1}", signed=False)
+
+
+def _map(found: Measurement, rule: int, step: int, number: int, title: str) -> _Panel:
     pixels = found.shown[rule, step, number][None]
     low, high = limits(pixels)
-    shown = pixels.maximum(low).minimum(high)[0].numpy()
-    draw(axes, shown, found.asked.maps.shape(found.asked.network.input_shape), title, signed=True)
-
-
-def _short(step: str) -> str:
-    return step.replace("layers ", "").replace("layer ", "")
+    shape = found.asked.maps.shape(found.asked.network.input_shape)
+    return _Panel(pixels.maximum(low).minimum(high)[0].numpy(), shape, title)

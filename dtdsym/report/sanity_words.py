@@ -13,6 +13,7 @@ from dtdsym.report.labels import over_lines
 from dtdsym.survey.sanity import CONTROL, Measurement, Row
 
 FORMAT = "dtdsym-sanity/1"
+"""Of the command line's document, which holds checks."""
 MEASURED = "Measured in float64 on these inputs: nothing here is proved."
 SCALED = (
     "Every map is clipped to its 0.5 and 99.5 percentiles and scaled to [0, 1]. A pixel has changed where two maps "
@@ -107,7 +108,6 @@ def to_json(found: Measurement) -> dict[str, Any]:
     """As `SanityCheck.to_json` says."""
     asked = found.asked
     return {
-        "format": FORMAT,
         "check": found.check,
         "measured": MEASURED,
         "network": {"source": asked.network.source, "function_sha256": asked.network.sha256},
