@@ -19,6 +19,11 @@ SCALED = (
     "Every map is clipped to its 0.5 and 99.5 percentiles and scaled to [0, 1]. A pixel has changed where two maps "
     "differ by more than 1/4."
 )
+TURNED = {
+    "one": "relevance that starts from 1 is in shares of the output, so that rules which divide by it (lrp0, epsilon, "
+    "gamma) turn against gradient x input there",
+    "output": "relevance that starts from the output's value turns there, even where nothing else changes",
+}
 
 
 def sentences(found: Measurement) -> Iterator[str]:
@@ -81,9 +86,9 @@ def _provisos(found: Measurement) -> Iterator[str]:
         yield f"Inputs with a flat map, which has no scale, are left out where it is flat: {told}."
     if found.unchanged:
         yield f"Nothing changed, since the drawn weights equal the old ones: {', '.join(found.unchanged)}."
-    if found.asked.start == "output":
-        turned = int((found.outputs * found.other_outputs < 0).any(0).sum())
-        yield f"Relevance starts from the output's value; for {turned:,} inputs its sign changes, which turns the map."
+    turned = int((found.outputs * found.other_outputs < 0).any(0).sum())
+    if turned:
+        yield f"The explained output changes its sign for {turned:,} inputs: {TURNED[found.asked.start]}."
     yield MEASURED
 
 

@@ -209,15 +209,14 @@ def measure(
 
 
 def _compared(asked: Asked, before: Sequence[torch.Tensor], change: Change) -> _Compared:
-    distances, outputs, shown = [], [], None
+    distances, outputs, shown = [], [], []
     for rows in asked.parts():
         after, found = asked.explained(change.network, change.logits, rows)
         distances.append([distance(maps[rows], other) for maps, other in zip(before, after, strict=True)])
         outputs.append(found)
-        shown = torch.stack([maps[:SHOWN] for maps in after]) if shown is None else shown
-    assert shown is not None
+        shown.append(torch.stack([maps[: max(0, SHOWN - rows.start)] for maps in after]))
     joined = [Distance.join(parts) for parts in zip(*distances, strict=True)]
-    return _Compared(change.step, change.unchanged, joined, torch.cat(outputs), shown)
+    return _Compared(change.step, change.unchanged, joined, torch.cat(outputs), torch.cat(shown, 1))
 
 
 def _table(done: Sequence[_Compared], name: str) -> torch.Tensor:

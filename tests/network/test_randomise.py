@@ -55,7 +55,7 @@ def test_layers_are_numbered_from_the_output_down_and_reused_ones_are_one(reused
 
 @pytest.mark.parametrize("law", ["normal", "permuted"])
 def test_a_reused_layer_is_drawn_once_with_its_batch_normalisation_and_all_else_stays(reused, law):
-    top, wide, conv = tied_layers(reused)
+    _, wide, conv = tied_layers(reused)
     found = randomised(reused, [conv], seed=1, law=law)
     assert np.shares_memory(weights(found, 1), weights(found, 2))
     assert (weights(found, 1) != weights(reused, 1)).any()
@@ -72,17 +72,14 @@ def test_a_reused_layer_is_drawn_once_with_its_batch_normalisation_and_all_else_
 
 def test_channels_of_a_batch_normalisation_stay_together(reused):
     before = reused.layer(1).norm
-    pairs = {
-        (s, b): (f, m)
-        for s, b, f, m in zip(before.weight, before.bias, before.norm.factor, before.norm.mean, strict=True)
-    }
+    stated = zip(before.norm.factor, before.norm.mean, strict=True)
+    pairs = dict(zip(zip(before.weight, before.bias, strict=True), stated, strict=True))
     orders = set()
     for seed in range(8):
         after = randomised(reused, tied_layers(reused), seed=seed).layer(1).norm
         order = list(zip(after.weight, after.bias, strict=True))
         orders.add(tuple(order))
-        stated = list(zip(after.norm.factor, after.norm.mean, strict=True))
-        assert [pairs[pair] for pair in order] == stated
+        assert [pairs[pair] for pair in order] == list(zip(after.norm.factor, after.norm.mean, strict=True))
     assert len(orders) == 2
 
 

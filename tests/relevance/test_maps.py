@@ -16,9 +16,9 @@ from dtdsym.relevance.maps import BINS, Distance, Maps, distance, limits, rank_c
 
 # Steps of a sixteenth are far above LEAST_SPREAD, and sums of them are exact.
 PIXELS = st.integers(-64, 64).map(lambda n: n / 16)
-BATCHES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30), elements=PIXELS)
-SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30)
-PAIRS = SHAPES.flatmap(lambda shape: st.tuples(*[arrays(np.float64, shape, elements=PIXELS)] * 2))
+SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
+BATCHES = arrays(np.float64, SHAPES, elements=PIXELS)
+PAIRS = SHAPES.flatmap(lambda shape: arrays(np.float64, (2, *shape), elements=PIXELS))
 
 
 def percentile(pixels, percent):
