@@ -101,7 +101,6 @@ def _histograms(figure: Any, found: Measurement) -> None:
         axes.set_ylabel(beside, fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25, linewidth=0.5)
-    inputs.set_xlim(left=0)
     figure.legend(*pixels.get_legend_handles_labels(), fontsize=7, loc="outside right upper")
 
 
