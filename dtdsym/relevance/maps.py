@@ -74,7 +74,7 @@ def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:
     """How far maps (batch, pixels) are from others, pair by pair."""
     apart = (scaled(one) - scaled(other)).abs()
     flat = apart[:, 0].isnan()
-    counts = torch.histc(apart[~flat], BINS, 0, 1).long()
+    counts = torch.histc(apart, BINS, 0, 1).long()  # which ignores NaN
     changed = (apart > MUCH).to(apart.dtype).mean(1).masked_fill(flat, math.nan)
     correlation = rank_correlation(one, other).masked_fill(flat, math.nan)
     return Distance(apart.mean(1), changed, correlation, counts)

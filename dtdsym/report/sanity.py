@@ -25,12 +25,12 @@ from dtdsym.survey.sanity import Asked, Change, Measurement, Progress, measure
 class How(TypedDict, total=False):
     """How maps are made, the same for all checks.
 
-    logit: the explained output, one for all inputs or one each, or "argmax", each input's largest (the default). start:
-    relevance starts from 1 at that output ("one", the default: shares of the output), or from its value ("output", what
-    `explain` gives: it turns the whole map where the output is negative). absolute: maps without their signs, as in the
-    code of the paper's authors (no): with them, scaling a map to [0, 1] moves pixels without relevance whenever the
-    map's least or largest one moves. channels: added up to one number a pixel ("sum", the default), or pixels of their
-    own ("each"). device: where tensors are computed ("cpu").
+    logit: the explained output, one for all inputs or one each, or "argmax", each input's largest in float64 (the
+    default). start: relevance starts from 1 at that output ("one", the default: shares of the output), or from its
+    value ("output", what `explain` gives: it turns the whole map where the output is negative). absolute: maps without
+    their signs, as in the code of the paper's authors (no): with them, scaling a map to [0, 1] moves pixels without
+    relevance whenever the map's least or largest one moves. channels: added up to one number a pixel ("sum", the
+    default), or pixels of their own ("each"). device: where tensors are computed ("cpu").
     """
 
     logit: int | Sequence[int] | str

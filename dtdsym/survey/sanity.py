@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.errors import InputError
+from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network, checked
 from dtdsym.relevance.composite import Composite, composite, parse
 from dtdsym.relevance.each_logit import EachLogit
 from dtdsym.relevance.explain import rows_at_a_time
 from dtdsym.relevance.maps import Distance, Maps, distance
 from dtdsym.relevance.rule import Rule
-from dtdsym.survey.chunk import largest_outputs
 from dtdsym.survey.inputs import as_inputs
 from dtdsym.survey.settings import checked_device
 
@@ -79,7 +80,8 @@ class Asked:
             composite(one).check(network)
         if start not in STARTS:
             raise InputError(f"start {start!r}: expected {' or '.join(STARTS)}")
-        logits = _largest(network, points) if isinstance(logit, str) and logit == "argmax" else logit
+        checked_device(device)
+        logits = _largest(network, points, device) if isinstance(logit, str) and logit == "argmax" else logit
         return cls(
             network,
             points,
@@ -87,7 +89,7 @@ class Asked:
             tuple(dict.fromkeys(rules)),
             Maps(absolute, channels),
             start,
-            checked_device(device),
+            device,
         )
 
     @property
@@ -238,7 +240,11 @@ def chosen_logits(network: Network, logits: Any, count: int, name: str) -> np.nd
     return np.broadcast_to(numbers.astype(np.int64), count)
 
 
-def _largest(network: Network, points: np.ndarray) -> np.ndarray:
-    each = rows_at_a_time(network, torch.device("cpu"))
-    parts = [largest_outputs(network, points[start : start + each], start) for start in range(0, len(points), each)]
+def _largest(network: Network, points: np.ndarray, device: str) -> np.ndarray:
+    """The largest output of each input, the first of equal ones, as float64 has them."""
+    each = rows_at_a_time(network, torch.device(device))
+    parts = []
+    for start in range(0, len(points), each):
+        x = torch.tensor(points[start : start + each], device=device)
+        parts.append(evaluate(network, TENSOR, {0: x})[len(network.nodes) - 1].cpu().numpy().argmax(1))
     return np.concatenate(parts)

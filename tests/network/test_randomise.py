@@ -106,6 +106,12 @@ def test_a_draw_does_not_depend_on_which_other_layers_are_drawn(reused):
             assert weights(own, number).tolist() == weights(together, number).tolist()
 
 
+def test_layers_of_one_size_are_drawn_apart():
+    network = sequential(([[1.0, 2], [3, 4]], [1, 2]), ([[1.0, 2], [3, 4]], [1, 2]))
+    found = randomised(network, tied_layers(network), seed=0)
+    assert (weights(found, 1) != weights(found, 2)).all()
+
+
 def test_a_randomised_network_is_exact_and_says_what_it_is():
     network = sequential(([[1, 2]], [0.5]), ([[1.0]], [0.0]))
     found = randomised(network, tied_layers(network)[:1], seed=0)
