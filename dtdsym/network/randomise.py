@@ -96,7 +96,9 @@ class _Draw:
         return replace(node, weight=node.weight[order], bias=node.bias[order], norm=norm)
 
     def _array(self, array: np.ndarray) -> np.ndarray:
-        return self._keep(_buffer(array), lambda: self._new(array)).reshape(array.shape)
+        """One new array for each old one, since nodes that share an array are known by it."""
+        drawn = self._keep(_buffer(array), lambda: self._new(array))
+        return self._keep(id(array), lambda: drawn.reshape(array.shape))
 
     def _new(self, array: np.ndarray) -> np.ndarray:
         if self._law == "permuted":

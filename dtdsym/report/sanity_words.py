@@ -20,8 +20,8 @@ SCALED = (
     "differ by more than 1/4."
 )
 TURNED = {
-    "one": "relevance that starts from 1 is in shares of the output, so that rules which divide by it (lrp0, epsilon, "
-    "gamma) turn against gradient x input there",
+    "one": "relevance that starts from 1 is in shares of the output, so that rules which divide by it, as lrp0 and "
+    "epsilon do, turn against gradient x input there",
     "output": "relevance that starts from the output's value turns there, even where nothing else changes",
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from dtdsym.arithmetic.tensor import TENSOR
-from dtdsym.errors import InputError
+from dtdsym.errors import InputError, RuleError
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network, checked
 from dtdsym.relevance.composite import Composite, composite, parse
@@ -73,11 +73,6 @@ class Asked:
         """Everything checked. Raises InputError, RuleError."""
         given = as_inputs(inputs, checked(network))
         points = given.batch(0, given.count).points
-        rules = [parse(one) for one in ([rule] if isinstance(rule, str | Rule | Composite) else rule)]
-        if not rules:
-            raise InputError("no rule is given; name at least one, such as zplus")
-        for one in rules:
-            composite(one).check(network)
         if start not in STARTS:
             raise InputError(f"start {start!r}: expected {' or '.join(STARTS)}")
         checked_device(device)
@@ -86,7 +81,7 @@ class Asked:
             network,
             points,
             chosen_logits(network, logits, len(points), "logit"),
-            tuple(dict.fromkeys(rules)),
+            _rules(network, rule),
             Maps(absolute, channels),
             start,
             device,
@@ -224,6 +219,17 @@ def _compared(asked: Asked, before: Sequence[torch.Tensor], change: Change) -> _
 def _table(done: Sequence[_Compared], name: str) -> torch.Tensor:
     """(rules, steps, ...) of one of the numbers."""
     return torch.stack([torch.stack([getattr(found, name) for found in one.distances]) for one in done], 1)
+
+
+def _rules(network: Network, rule: Any) -> tuple[Rule | Composite, ...]:
+    """One or several, each once. Raises RuleError for what is none, or does not fit the network."""
+    several = isinstance(rule, Iterable) and not isinstance(rule, str)
+    rules = tuple(dict.fromkeys(parse(one) for one in (rule if several else [rule])))
+    if not rules:
+        raise RuleError("no rule is given; name at least one, such as zplus")
+    for one in rules:
+        composite(one).check(network)
+    return rules
 
 
 def chosen_logits(network: Network, logits: Any, count: int, name: str) -> np.ndarray:

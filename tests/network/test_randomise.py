@@ -57,7 +57,9 @@ def test_layers_are_numbered_from_the_output_down_and_reused_ones_are_one(reused
 def test_a_reused_layer_is_drawn_once_with_its_batch_normalisation_and_all_else_stays(reused, law):
     _, wide, conv = tied_layers(reused)
     found = randomised(reused, [conv], seed=1, law=law)
-    assert np.shares_memory(weights(found, 1), weights(found, 2))
+    assert weights(found, 1) is weights(found, 2)
+    assert found.layer(1).linear.bias is found.layer(2).linear.bias
+    assert found.parameters == reused.parameters
     assert (weights(found, 1) != weights(reused, 1)).any()
     for number in (3, 4, 5):
         assert weights(found, number) is weights(reused, number)
@@ -65,6 +67,7 @@ def test_a_reused_layer_is_drawn_once_with_its_batch_normalisation_and_all_else_
     assert norms[0].weight.tolist() == norms[1].weight.tolist()
     assert sorted(norms[0].weight) == sorted(reused.layer(1).norm.weight)
     both = randomised(reused, [wide], seed=1, law=law)
+    assert np.shares_memory(weights(both, 3), weights(both, 4))
     assert weights(both, 3).tolist() == weights(both, 4).tolist()
     assert (weights(both, 3) != weights(reused, 3)).any()
     assert not unchanged(reused, both)

@@ -244,7 +244,6 @@ def test_progress_is_told_step_by_step():
         (lambda: dtdsym.other_class(NETWORK, INPUTS, start="two"), "start 'two': expected one or output"),
         (lambda: dtdsym.other_class(NETWORK, INPUTS, channels="mean"), "channels 'mean'"),
         (lambda: dtdsym.other_class(NETWORK, INPUTS, device="nowhere"), "nowhere: torch cannot use it"),
-        (lambda: dtdsym.other_class(NETWORK, INPUTS, []), "no rule is given"),
         (lambda: dtdsym.other_class(NETWORK, [[1.0]]), "this network needs"),
         (lambda: dtdsym.other_class(nn.Linear(2, 2), [[1.0]]), "read it first"),
         (lambda: dtdsym.other_logit(NETWORK, INPUTS, categories=[[0]]), "category .0.: give two or more"),
@@ -263,6 +262,10 @@ def test_a_wrong_question_is_refused_by_name(wrong, message):
 def test_a_wrong_rule_is_refused_by_name():
     with pytest.raises(RuleError, match="unknown rule 'nope'"):
         dtdsym.other_class(NETWORK, INPUTS, "nope")
+    with pytest.raises(RuleError, match="no rule is given"):
+        dtdsym.other_class(NETWORK, INPUTS, [])
+    with pytest.raises(RuleError, match="rule 5: expected a name"):
+        dtdsym.other_class(NETWORK, INPUTS, 5)
     with pytest.raises(RuleError, match="has no rule for layer 2"):
         dtdsym.cascading_randomisation(NETWORK, INPUTS, "first=w2")
 
