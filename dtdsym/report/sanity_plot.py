@@ -74,7 +74,9 @@ def _curves(figure: Any, found: Measurement) -> None:
             own.fill_between(ticks, low, high, color=style["color"], alpha=0.1, linewidth=0)
         own.set_title(title, fontsize=9)
         shown = ticks[:: math.ceil(len(ticks) / MOST_TICKS)]
-        own.set_xticks(shown, [found.steps[tick] for tick in shown], fontsize=6, rotation=30, ha="right")
+        names = [found.steps[tick].removeprefix("down to ").partition(" (")[0] for tick in shown]
+        own.set_xticks(shown, names, fontsize=7, rotation=30, ha="right")
+        own.set_xlabel("drawn anew, down to" if found.check.startswith("cascading") else "drawn anew", fontsize=8)
         own.tick_params(axis="y", labelsize=7)
         own.grid(alpha=0.25, linewidth=0.5)
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7, loc="outside right upper")
