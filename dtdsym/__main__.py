@@ -13,6 +13,7 @@ COMMANDS = {
     "verify": "audit the Taylor root points behind explanations of a network",
     "explain-claim": "what a claim of the paper says, what holds of it, and how to ask it",
     "regions": "list, count and draw the linear regions of a network",
+    "sanity": "measure how far explanations move with the class and with the layers",
     "export": "write a network as .onnx, .pt or .safetensors, and check that it is the same function",
     "check": "check certificates, trusting nothing of the rest",
     "prove": "derive the paper's statements again, step by step (in a clone of the repository)",

@@ -93,13 +93,14 @@ def flat_point(network: Network, x: Any) -> Any:
     return x.reshape(-1) if len(shape) > 1 and shape == network.input_shape else x
 
 
-def _rows_at_a_time(network: Network, device: torch.device) -> int:
+def rows_at_a_time(network: Network, device: torch.device) -> int:
+    """How many inputs are explained at once."""
     return max(1, (ENTRIES if device.type == "cpu" else DEVICE_ENTRIES) // max(network.sizes))
 
 
 def _explain_batch(network: Network, x: torch.Tensor, rule: Rule | Composite) -> torch.Tensor:
     if not len(x):
         raise ShapeMismatch("x is an empty batch; give at least one input")
-    rows = TENSOR.lift(x).double().reshape(len(x), -1).split(_rows_at_a_time(network, x.device))
+    rows = TENSOR.lift(x).double().reshape(len(x), -1).split(rows_at_a_time(network, x.device))
     parts = [propagate(network, TENSOR, evaluate(network, TENSOR, {0: part}), rule).input for part in rows]
     return torch.cat(parts).reshape(x.shape)

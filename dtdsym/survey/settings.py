@@ -181,7 +181,7 @@ class Settings:
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
         asked = Settings(
             read, chosen, number, wanted_root, allowed, min_logit, Budget.of(budget), engine, own, wanted,
-            _sample(network, sample_roots), whole_seed, _device(device),
+            _sample(network, sample_roots), whole_seed, checked_device(device),
         )  # fmt: skip
         asked.check(network)
         return asked
@@ -213,7 +213,7 @@ def _sample(network: Network, asked: int | str | None) -> int | None:
     return number
 
 
-def _device(name: str) -> str:
+def checked_device(name: str) -> str:
     """A device that there is, and that computes."""
     try:
         if torch.empty(0, device=name).device.type not in ("cpu", "cuda"):
