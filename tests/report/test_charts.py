@@ -37,7 +37,7 @@ def test_a_signed_picture_is_centred_at_zero_and_striped_where_it_is_negative():
     for area in (negative, half):
         colours, times = np.unique(area, axis=0, return_counts=True)
         assert len(colours) == 2, "a colour, and stripes"
-        assert times.min() / times.sum() == pytest.approx(1 / 6, abs=0.02)
+        assert times.min() / times.sum() == pytest.approx(1 / 4, abs=0.02)
         main = colours[times.argmax()]
         assert main[2] > main[0] + 50
         assert abs(colours[0].mean() - colours[1].mean()) > 60, "told apart in grey"

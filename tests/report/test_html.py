@@ -59,7 +59,7 @@ def test_it_is_well_formed(read):
 
 
 def test_headings_are_in_order_and_landmarks_are_there(read):
-    levels = [int(tag[1]) for tag, _, _ in read.all("h1", "h2", "h3", "h4")]
+    levels = [int(tag[1]) for tag, _, _ in read.all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
@@ -248,7 +248,9 @@ def test_a_large_audit_has_a_small_page_that_says_what_it_leaves_out(undrawn):
     report.rows = report.rows * 20
     told = page(report)
     assert len(told) < 1_500_000
-    words = " ".join(Page(told).all("main")[0][2].split())
+    read = Page(told)
+    assert len([words for _, _, words in read.all("text") if words.startswith("layer ")]) == 120
+    words = " ".join(read.all("main")[0][2].split())
     assert "Charts show the first 120 rules and layers; 60 are left out." in words
     assert "1,997 more of the same are in the JSON report." in words
     assert "Proved, input 1999, logit 0. It holds." in words, "bad news comes first"
