@@ -24,14 +24,14 @@ WIDEST = 150  # of a flow: half of its bed
 
 def place_bars(title: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
     """One bar a layer, one segment a place; rows as in the JSON report."""
-    words = f"{title}. " + " ".join(f"Layer {row['layer']}: {in_words(row)}." for row in rows)
+    words = f"{title}. " + " ".join(f"Layer {row['layer']}: {_in_words(row)}." for row in rows)
     made = drawing(ROW * len(rows) + 4, words)
     for order, row in enumerate(rows):
         _bar(made, ROW * order, row)
     return markup(made)
 
 
-def in_words(row: Mapping[str, Any]) -> str:
+def _in_words(row: Mapping[str, Any]) -> str:
     """The places of one row with their counts."""
     if not row["total"]:
         return "no roots"
