@@ -120,6 +120,43 @@ def test_a_heatmap_is_a_picture(capsys, net, tmp_path):
     assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
 
 
+PAGES = {
+    "beside json": ("--json", "r.json"),
+    "with workers": ("--jobs", "2"),
+    "of a sample": ("--sample-roots", "3"),
+    "resumed": ("--resume", "run.jsonl"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_written_beside_everything_else(capsys, net, tmp_path, monkeypatch, name):
+    """Also by a run that only goes on from what was finished; its command is on it."""
+    monkeypatch.chdir(tmp_path)
+    words = ("net.pt", "--logit", 0, "--samples", 4, "--html", "r.html", "--rule", "zplus", *PAGES[name])
+    for _ in range(2 if "--resume" in words else 1):
+        (tmp_path / "r.html").unlink(missing_ok=True)
+        assert run(capsys, *words)[0] == 1
+        page = (tmp_path / "r.html").read_text(encoding="utf-8")
+        assert "python -m dtdsym.verify net.pt --logit 0 --samples 4 --html r.html" in page
+        assert page.count("<h3>Input ") == 3
+
+
+def test_a_network_by_a_hostile_name_is_only_a_name(capsys, net, tmp_path):
+    hostile = tmp_path / "<script>alert(1)<!--.pt"
+    net.rename(hostile)
+    run(capsys, hostile, "--logit", 0, "--samples", 2, "--html", tmp_path / "r.html", "--quiet")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;!--.pt" in page
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_audit(capsys, net, monkeypatch):
+    monkeypatch.setattr(verify, "conduct", None)
+    status, out, err = run(capsys, net, "--logit", 0, "--html", "/nowhere/r.html")
+    assert (status, out) == (2, "")
+    assert err == "dtdsym: /nowhere/r.html: No such file or directory\n"
+
+
 BAD_OPTIONS = {
     "unknown rule": (["--rule", "lrp"], "unknown rule 'lrp'; the rules are lrp0, epsilon, gamma, zplus"),
     "negative gamma": (["--rule", "gamma:-1"], "gamma takes gamma >= 0"),
@@ -150,6 +187,7 @@ BAD_OPTIONS = {
     "unwritable heat-map": (["--logit", "0", "--samples", "1", "--heatmap", "/nowhere/h.png"], "/nowhere/h.png"),
     "missing inputs": (["--input", "nowhere.npy"], "nowhere.npy"),
     "certificates to standard output": (["--certificates", "-"], "--certificates -: standard output is the report's"),
+    "a page to standard output": (["--html", "-"], "--html -: standard output is the report's"),
     "one file twice": (["--json", "z.jsonl", "--certificates", "z.jsonl"], "z.jsonl: given for --json and for --cert"),
     "inputs overwritten": (["--input", "x.npy", "--json", "./x.npy"], "x.npy: given for --input and for --json"),
     "layers overwritten": (["--layers", "layers.json", "--json", "layers.json"], "given for --layers and for --json"),
@@ -161,7 +199,7 @@ BAD_OPTIONS = {
 
 def test_a_network_is_not_overwritten(capsys, net):
     before = net.read_bytes()
-    for option in ("--json", "--certificates", "--resume", "--heatmap"):
+    for option in ("--json", "--certificates", "--resume", "--heatmap", "--html"):
         status, _, err = run(capsys, net, option, net)
         assert status == 2
         assert f"given for NET and for {option}" in err

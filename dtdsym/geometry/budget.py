@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 
 from dtdsym.errors import BudgetSpent, InputError
@@ -32,6 +32,10 @@ class Budget:
         if budget is not None and not isinstance(budget, Budget):
             raise InputError(f"budget={budget!r:.70}: give dtdsym.Budget(seconds=...) or dtdsym.Budget(cells=...)")
         return Budget() if budget is None else budget
+
+    def at_most(self, cells: int) -> Budget:
+        """The same, with no more cells than these."""
+        return replace(self, cells=cells if self.cells is None else min(self.cells, cells))
 
     def start(self) -> Meter:
         """A meter that begins to run now."""

@@ -1,1 +1,1 @@
-"""What an audit found: for people on the terminal, for programs as JSON."""
+"""What an audit found: for people on the terminal and on a page, for programs as JSON."""

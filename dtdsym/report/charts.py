@@ -24,14 +24,14 @@ WIDEST = 150  # of a flow: half of its bed
 
 def place_bars(title: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
     """One bar a layer, one segment a place; rows as in the JSON report."""
-    words = f"{title}. " + " ".join(f"Layer {row['layer']}: {in_words(row)}." for row in rows)
+    words = f"{title}. " + " ".join(f"Layer {row['layer']}: {_in_words(row)}." for row in rows)
     made = drawing(ROW * len(rows) + 4, words)
     for order, row in enumerate(rows):
         _bar(made, ROW * order, row)
     return markup(made)
 
 
-def in_words(row: Mapping[str, Any]) -> str:
+def _in_words(row: Mapping[str, Any]) -> str:
     """The places of one row with their counts."""
     if not row["total"]:
         return "no roots"
@@ -87,24 +87,30 @@ def _stretch(
     made: Element, ends: tuple[float, float], shares: tuple[float, float], lost: Sequence[tuple[str, float]]
 ) -> None:
     """The bed from above to below, and what leaves or joins it on the way."""
-    above, below = (max(abs(share) * (WIDEST - 24), 0.75) for share in shares)
-    top, foot = ends
-    corners = [(WIDEST - above, top), (WIDEST + above, top), (WIDEST + below, foot), (WIDEST - below, foot)]
-    add(made, "path", d=path(corners, closed=True), klass="flow")
-    if shares[1] < 0:
-        add(made, "path", d=path(corners, closed=True), fill="url(#k-negative)")
+    (top, foot), (above, below) = ends, shares
+    if above * below < 0:  # it runs dry on the way
+        dry = top + (foot - top) * above / (above - below)
+        _bed(made, (top, dry), (above, 0.0))
+        _bed(made, (dry, foot), (0.0, below))
+    else:
+        _bed(made, ends, shares)
+    edge = WIDEST + (abs(above) + abs(below)) / 2 * (WIDEST - 24) + 4
     for order, (cause, amount) in enumerate(lost):
         y = (top + foot) / 2 + 20 * (order - (len(lost) - 1) / 2)
-        start, end = WIDEST + (above + below) / 2 + 4, WIDEST * 2.0 + 16
-        tip = (
-            [(end - 7, y - 4), (end, y), (end - 7, y + 4)]
-            if amount > 0
-            else [(start + 7, y - 4), (start, y), (start + 7, y + 4)]
-        )
-        add(made, "path", d=path([(start, y), (end, y)]), klass="line")
-        add(made, "path", d=path(tip), klass="line")
-        told = f"{abs(amount):.4g} {'lost' if amount > 0 else 'made'}: {cause}"
+        end, away = WIDEST * 2.0 + 16, amount > 0
+        tip, barb = (end, end - 7) if away else (edge, edge + 7)
+        add(made, "path", d=path([(edge, y), (end, y)]), klass="line")
+        add(made, "path", d=path([(barb, y - 4), (tip, y), (barb, y + 4)]), klass="line")
+        told = f"{abs(amount):.4g} {'lost' if away else 'made'}: {cause}"
         add(made, "text", told, x=end + 8, y=y + 4, data_amount=repr(amount))
+
+
+def _bed(made: Element, ends: tuple[float, float], shares: tuple[float, float]) -> None:
+    (top, foot), (above, below) = ends, (max(abs(share) * (WIDEST - 24), 0.75) for share in shares)
+    corners = [(WIDEST - above, top), (WIDEST + above, top), (WIDEST + below, foot), (WIDEST - below, foot)]
+    add(made, "path", d=path(corners, closed=True), klass="flow")
+    if min(shares) < 0:
+        add(made, "path", d=path(corners, closed=True), fill="url(#k-negative)")
 
 
 def value_bars(values: Sequence[float], words: str) -> Markup:

@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from dtdsym.claims.verdict import sentence
 from dtdsym.errors import DtdsymError, InputError, NoRoot
-from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.line import as_chain
 from dtdsym.geometry.walk import Walk, walk_slice
 from dtdsym.network.slice import slice_at
@@ -90,4 +89,4 @@ def _walk(found: Findings, row: RootRow, number: int, neuron: int) -> Walk:
     if not chain and work(network) > SMALL:
         raise InputError("ways through convolutions, pools and skips are drawn of small networks only")
     cells = BREAKPOINTS if chain else FEW_BREAKPOINTS
-    return walk_slice(function, a, root, Budget(seconds=settings.budget.seconds, cells=cells).start())
+    return walk_slice(function, a, root, settings.budget.at_most(cells).start())

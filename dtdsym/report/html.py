@@ -16,7 +16,7 @@ from dtdsym._version import __version__
 from dtdsym.arithmetic.rational import from_text, nearest_float
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.ledger import CAUSES
-from dtdsym.report.charts import Step, flow, in_words, place_bars, value_bars
+from dtdsym.report.charts import Step, flow, place_bars, value_bars
 from dtdsym.report.expansions import MOST_WALKS, WorstRoot, worst_roots
 from dtdsym.report.heatmap import as_image
 from dtdsym.report.insensitivity import MOST_INPUTS as MOST_CURVES
@@ -32,8 +32,8 @@ from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
 
 MOST_ROWS, MOST_FLOWS, MOST_PIECES = 120, 12, 40
-TOLD_ELSEWHERE = ("Why it does not sum",)
-"""What the page tells by drawings, and the terminal in sentences: the sentences stand beside these."""
+SHOWN_APART = ("What the paper claims", "For all inputs of the box", "Why it does not sum")
+"""What the terminal tells in a sentence each, and the page has chapters for."""
 
 
 def page(found: Findings, command: str = "") -> str:
@@ -66,7 +66,7 @@ def page(found: Findings, command: str = "") -> str:
         shown=shown,
         families=list(families(found, document["claims"], command)),
         witness=witness,
-        further={title: told for title, told in sections(found).items() if told and title not in TOLD_ELSEWHERE},
+        further={title: told for title, told in sections(found).items() if told and title not in SHOWN_APART},
         asked=list(asked(found)),
         command=command,
         versions=_versions(),
@@ -90,8 +90,7 @@ def _rules(found: Findings, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[
     for row, told in list(zip(found.rows, rows, strict=True))[:MOST_ROWS]:
         kept.setdefault(row.rule.label, []).append({**told, "label": row_label(found, row)})
     for label, members in kept.items():
-        bars = place_bars(f"Where the root points of {label} lie", members)
-        yield {"label": label, "rows": members, "chart": bars, "words": [in_words(row) for row in members]}
+        yield {"label": label, "rows": members, "chart": place_bars(f"Where the root points of {label} lie", members)}
 
 
 def _flow(ledger: Mapping[str, Any]) -> dict[str, Any]:

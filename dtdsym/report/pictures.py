@@ -175,6 +175,6 @@ def _forged(found: Findings, number: int) -> Picture:
     """As claim c3 has decided it at this input. Raises Unreachable where it is not reached."""
     claim = next(claim for claim in found.decided if claim["claim"] == "c3" and claim["input"] == number)
     if claim["verdict"] != "proved":
-        raise Unreachable(f"{claim['verdict']}: {claim['reason']}")
+        raise Unreachable(f"{claim['verdict']}: {claim['reason'].rstrip('.')}")
     assert found.settings.target is not None
     return picture("forged", found.settings.target, note="Every root behind it is admissible (claim c3).")

@@ -15,7 +15,8 @@ import numpy as np
 SIDE = 192  # pixels of a picture's longer side, at least
 MOST = 128  # entries of an array's longer side; of larger ones blocks are averaged
 LEVELS = 80  # on each side of zero
-STRIPE, FAINT = 6, 0.04  # pixels from stripe to stripe; a share of the largest below which none is drawn
+STRIPE, THICK = 12, 3  # pixels from stripe to stripe, and of one
+FAINT = 0.04  # of the largest: none is drawn below
 NEGATIVE, ZERO, POSITIVE = (0.43, -0.03, -0.16), (0.98, 0.0, 0.0), (0.43, 0.15, 0.07)
 """In OKLab (Ottosson 2020): lightness, green to red, blue to yellow."""
 
@@ -25,7 +26,7 @@ def signed_png(values: np.ndarray) -> str:
     small, most = np.asarray(averaged(values), dtype=np.float64), float(np.abs(values).max()) or 1.0
     large = _enlarged(np.rint(small / most * LEVELS).astype(np.int64) + LEVELS)
     row, column = np.indices(large.shape)
-    striped = (large < LEVELS * (1 - FAINT)) & ((row + column) % STRIPE == 0)
+    striped = (large < LEVELS * (1 - FAINT)) & ((row + column) % STRIPE < THICK)
     return _uri(np.where(striped, large + 2 * LEVELS + 1, large).astype(np.uint8), _scale())
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from dtdsym.claims.verdict import sentence
 from dtdsym.errors import DtdsymError, NoRoot
 from dtdsym.geometry.arrangement import Arrangement, arrangement
-from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.placement import place
 from dtdsym.network.layers import Convolution
 from dtdsym.relevance.root import roots
@@ -68,7 +67,7 @@ def _around(found: Findings, shown: Input) -> RegionPicture:
     else:
         reach = Fraction(max(map(abs, x))) * 2 or Fraction(1)
         side = (-reach, reach)
-    listed = arrangement(found.network, box=[side, side], logit=logit, budget=_budget(found))
+    listed = arrangement(found.network, box=[side, side], logit=logit, budget=found.settings.budget.at_most(CELLS))
     marked = _roots(found, logit, x)
     title = f"Linear regions of output {logit} around input {number}"
     return _picture(listed, title, "", x, marked)
@@ -79,14 +78,12 @@ def _plane(found: Findings, inputs: Sequence[Input]) -> RegionPicture:
     numbers = [number for number, _, _ in inputs]
     logit = inputs[0][1]
     points = [x.tolist() for _, _, x in inputs]
-    listed = arrangement(found.network, points=points, box=PLANE, logit=logit, budget=_budget(found))
+    listed = arrangement(
+        found.network, points=points, box=PLANE, logit=logit, budget=found.settings.budget.at_most(CELLS)
+    )
     title = f"Linear regions of output {logit} on the plane through inputs {numbers[0]}, {numbers[1]} and {numbers[2]}"
     where = f" Input {numbers[0]} is at (0, 0), input {numbers[1]} at (1, 0), input {numbers[2]} at (0, 1)."
     return _picture(listed, title, where, [0, 0], [])
-
-
-def _budget(found: Findings) -> Budget:
-    return Budget(seconds=found.settings.budget.seconds, cells=CELLS)
 
 
 def _roots(found: Findings, logit: int, x: list[float]) -> Roots:

@@ -72,7 +72,8 @@ def alike(claims: Sequence[Claim]) -> dict[tuple[str, str, bool], list[Claim]]:
 
 
 def _group(found: Findings, about: str, members: Sequence[Claim], command: str) -> Group:
-    worst = sorted(members, key=lambda claim: not claim["bad_news"])  # stable: the first inputs come first
+    # Stable, so that of alike ones the first inputs come first; what is undecided comes last.
+    worst = sorted(members, key=lambda claim: (not claim["bad_news"], claim["verdict"] == "undecided"))
     verdicts = dict(sorted(Counter(claim["verdict"] for claim in members).items()))
     bad = sum(bool(claim["bad_news"]) for claim in members)
     left = len(members[MOST_SHOWN:])
