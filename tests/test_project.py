@@ -2,7 +2,6 @@
 
 import ast
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,7 +15,6 @@ import dtdsym
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-README = (ROOT / "README.md").read_text()
 # Letters in brackets, so that this file does not hold what it looks for.
 UNFINISHED = re.compile(rb"\b(TO[D]O|FIX[M]E)\b")
 SOMEBODYS_PATH = re.compile(rb"(?<![\w.:/~$})-])/(home|root|work|tmp|opt|Users|mnt|private)/\w")
@@ -27,11 +25,6 @@ def run(*command: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def blocks(language: str) -> list[str]:
-    """The README's fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
 def repository_files() -> list[Path]:
@@ -47,36 +40,6 @@ def found(pattern: re.Pattern[bytes]) -> list[str]:
         for path in repository_files()
         for m in pattern.finditer(path.read_bytes())
     ]
-
-
-@pytest.mark.parametrize("marker", ["audit command", "test command"])
-def test_readme_holds_each_command_once_on_one_line(marker):
-    commands = re.findall(rf"^<!-- {marker} -->\n```bash\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    assert [len(command.splitlines()) for command in commands] == [1]
-
-
-@pytest.mark.parametrize("block", blocks("bash"))
-def test_readme_shell_block_parses(block):
-    run("bash", "-n", "-c", block)
-
-
-@pytest.mark.parametrize("block", blocks("bash"))
-def test_files_that_the_readme_names_exist(block):
-    named = [word for word in shlex.split(block, comments=True) if word.startswith(("examples/", "constraints"))]
-    assert [word for word in named if not (ROOT / word).is_file()] == []
-
-
-def test_readme_python_blocks_run_in_order():
-    assert blocks("python")
-    run(sys.executable, "-c", "\n".join(blocks("python")))
-
-
-def test_ci_runs_the_command_of_the_readme():
-    script = (ROOT / ".ci" / "run").read_text()
-    extraction = next(line for line in script.splitlines() if line.startswith("test_command="))
-    command = run("bash", "-c", f'{extraction}; printf %s "$test_command"')
-    assert command + "\n" in blocks("bash")
-    assert "pytest" in command
 
 
 def test_importing_dtdsym_loads_nothing_but_the_standard_library():
