@@ -7,15 +7,31 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from dtdsym._version import __version__
+
 COMMANDS = {
     "verify": "audit the Taylor root points behind explanations of a network",
+    "explain-claim": "what a claim of the paper says, what holds of it, and how to ask it",
     "regions": "list, count and draw the linear regions of a network",
+    "sanity": "measure how far explanations move with the class and with the layers",
     "export": "write a network as .onnx, .pt or .safetensors, and check that it is the same function",
     "check": "check certificates, trusting nothing of the rest",
     "prove": "derive the paper's statements again, step by step (in a clone of the repository)",
 }
-_MODULES = {"check": "dtdsym.checker.__main__"}
-_USAGE = "usage: dtdsym COMMAND ...\n\n" + "".join(f"  dtdsym {name:<10} {what}\n" for name, what in COMMANDS.items())
+_MODULES = {"check": "dtdsym.checker.__main__", "explain-claim": "dtdsym.explain_claim"}
+_USAGE = f"""usage: dtdsym COMMAND ...
+
+{"".join(f"  dtdsym {name:<14} {what}" + chr(10) for name, what in COMMANDS.items())}
+examples:
+  dtdsym verify net.pt                                        do the roots lie where the theory needs them?
+  dtdsym verify net.pt --input x.npy --compare relevance.npy  is my explanation only gradient x input?
+  dtdsym verify net.pt --input x.npy --claim c3 --target t.npy --certificates run.jsonl    can any be forged?
+  dtdsym check run.jsonl                                      is that so? without trusting what wrote it
+  dtdsym explain-claim c3                                     what was claimed, and what holds
+  dtdsym regions net.pt --box=-1:1 --plot regions.svg         see where such a network bends
+
+dtdsym COMMAND --help shows the options of each, by example; dtdsym --version the version.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_USAGE, end="")
         return 0 if words else 2
     if words[0] == "--version":
-        return int(import_module("dtdsym.verify").main(["--version"]))
+        print(f"dtdsym {__version__}")
+        return 0
     if words[0] not in COMMANDS:
         print(f"dtdsym: unknown command {words[0]!r}; the commands are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2

@@ -25,33 +25,36 @@ from dtdsym.survey.processes import processes
 COULD_NOT_RUN, UNDECIDED, INTERRUPTED = 2, 3, 130
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the words it was given."""
+
     def error(self, message: str) -> NoReturn:
         """One line, as for all that cannot run."""
         sys.exit(fail(f"{message}; see --help"))
 
 
-def command_line(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """The parser of `python -m dtdsym.NAME`, with the options that say which network is meant."""
-    parser = _Parser(
+def command_line(name: str, description: str, epilog: str, files: str = "NET") -> argparse.ArgumentParser:
+    """The parser of `python -m dtdsym.NAME`, with the options that say which network is meant. files: what it is given
+    without an option."""
+    parser = Parser(
         prog=f"python -m dtdsym.{name}",
+        usage=f"%(prog)s {files} [option ...]",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add = parser.add_argument_group("the network").add_argument
     add("network", metavar="NET", help=".pt2 (torch.export), .onnx, .safetensors or .pt (nn.Sequential, state_dict)")
     add("--layers", metavar="NAME|FILE", help="layers of a state_dict: relu-mlp, relu-mlp-final, or a JSON file")
     add("--input-shape", metavar="C,H,W", help="shape of one input, where a .pt of convolutions does not fix it")
-    add("--version", action="version", version=f"dtdsym {__version__}")
+    parser.add_argument("--version", action="version", version=f"dtdsym {__version__}")
     return parser
 
 
-def workers_asked(parser: argparse.ArgumentParser, when: str) -> None:
-    """The options that say who does the work; `when` they can be given."""
-    add = parser.add_argument
+def workers_asked(add: Callable[..., object], when: str) -> None:
+    """The options that say who does the work, added by `add`; `when` they can be given."""
     add("--jobs", metavar="N", type=int, help=f"{when}worker processes on this machine (1)")
-    add("--dask", metavar="ADDRESS", help=f"{when}the workers of a Dask cluster, by its scheduler's address HOST:PORT")
+    add("--dask", metavar="ADDRESS", help=f"{when}the workers of a Dask cluster, by its scheduler's HOST:PORT (none)")
 
 
 def network_of(options: argparse.Namespace) -> Network:

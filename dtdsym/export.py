@@ -81,10 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         "export",
         "Write the exact network that a file holds in another format; read it back and compare the hashes.",
         _EPILOG,
+        files="NET OUT",
     )
-    add = parser.add_argument
+    add = parser.add_argument_group("what is written").add_argument
     add("out", metavar="OUT", help="the file to write: .onnx, .pt or .safetensors")
-    add("--force", action="store_true", help="replace OUT if it is there")
+    add("--force", action="store_true", help="replace OUT if it is there (it is kept)")
     return parser
 
 

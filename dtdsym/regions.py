@@ -61,21 +61,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_line(
         "regions", "Every open cell and linear region of a network, exactly: listed, counted, drawn.", _EPILOG
     )
-    add = parser.add_argument
-    add("--box", metavar="LO:HI[,LO:HI...]|all", help="bounds of every input, or of each; all: no bounds")
-    flats = parser.add_mutually_exclusive_group()
+    add = parser.add_argument_group("which cells").add_argument
+    add("--box", metavar="LO:HI[,LO:HI...]|all", help="bounds of every input, or of each (all: none)")
+    add("--logit", metavar="K|all", default="all", help="regions of one output, or of all together (all)")
+    flats = parser.add_argument_group("a plane or line through inputs, of any network").add_mutually_exclusive_group()
     flats.add_argument("--plane", metavar="FILE", help="three inputs, one a row: list the plane through them")
     flats.add_argument("--line", metavar="FILE", help="two inputs, one a row: list the line through them")
-    add("--logit", metavar="K|all", default="all", help="regions of one output, or of all together (all)")
+    add = parser.add_argument_group("the picture").add_argument
     add("--plot", metavar="FILE", help="draw it: .svg, .pdf or .png (one and two dimensions)")
     add("--input", metavar="FILE", help="mark the first input (row) of a file, and its linear region")
     add("--rule", metavar="NAME[:PARAM...]", action="append", help="repeatable: draw this rule's first-layer roots")
-    add("--root", metavar="KIND", help="of --rule: relevance (what implementations use) or hinge (the theory's)")
+    add("--root", metavar="KIND", help="of --rule: relevance (what tools use) or hinge (the theory's) (relevance)")
+    add = parser.add_argument_group("work, and what comes out").add_argument
     add("--json", metavar="FILE|-", help="write every cell as JSON, exactly; -: to standard output, and nothing else")
     add("--count", action="store_true", help="only count cells, in bounded memory and any dimension")
-    workers_asked(parser, "with --count: ")
+    workers_asked(add, "with --count: ")
     add("--resume", metavar="FILE", help="with --count: keep finished work in FILE, and go on from what it holds")
-    add("--budget", metavar="SECONDS", type=float, help="for the whole list; with --count for each 64th of the work")
+    add(
+        "--budget",
+        metavar="SECONDS",
+        type=float,
+        help="for the whole list; with --count for each 64th of it (no limit)",
+    )
     add("--quiet", action="store_true", help="nothing on standard output, no progress")
     return parser
 

@@ -52,6 +52,7 @@ _EPILOG = """examples:
   python -m dtdsym.verify net.pt --input images.npy --html report.html             one page to show to others
   python -m dtdsym.verify net.onnx --input images.npy --rule first=zbox:0:1,conv=zplus,linear=epsilon:1e-6
   python -m dtdsym.verify net.pt2 --input images.npy --compare relevance.npy       what did my tool compute?
+  python -m dtdsym.verify net.pt --claim c1 --certificates run.jsonl.gz            evidence for python -m dtdsym.checker
   python -m dtdsym.verify vgg.pt2 --input photos.npy --layer all --sample-roots 500 --rule epsilon_plus --jobs 2
   python -m dtdsym.verify net.pt --logit 0 --rule w2 --for-all box:0:1             claims for all inputs of a box
   python -m dtdsym.verify weights.pt --layers relu-mlp              a state_dict: linear layers, ReLU between them
@@ -85,15 +86,15 @@ def _parser() -> argparse.ArgumentParser:
         "outside.",
         _EPILOG,
     )
-    add = parser.add_argument
-    add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it (fold), or a layer")
+    add = parser.add_argument_group("how it is read, and its inputs").add_argument
+    add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it, or a layer (fold)")
     add("--input", metavar="FILE", help=".npy, .npz, .csv or .pt; one input a row, as the network receives them")
     add("--samples", metavar="N", type=int, help="inputs to sample where no file is given (100)")
     add("--seed", metavar="S", type=int, default=0, help="of the samples, of inputs and of roots (0)")
     add(
         "--domain",
         default="nonnegative",
-        help="nonnegative (sampled as |N(0,1)|), real (N(0,1)) or box:LO:HI (uniform)",
+        help="nonnegative (sampled as |N(0,1)|), real (N(0,1)) or box:LO:HI (uniform) (nonnegative)",
     )
     add(
         "--min-logit",
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="audit inputs whose explained logit is above T (0.1 sampled, else 0)",
     )
+    add = parser.add_argument_group("what is explained, and which roots are placed").add_argument
     add("--logit", metavar="K|argmax", default="argmax", help="the explained output (argmax: each input's largest)")
     add(
         "--rule",
@@ -115,14 +117,17 @@ def _parser() -> argparse.ArgumentParser:
         "--root",
         default="relevance",
         help="relevance (what implementations use), hinge (the theory's), or nearest[:l1|l2|linf[:nonnegative]]: the "
-        "nearest admissible roots instead of the rules', and how far the rules' explanations are from theirs",
+        "nearest admissible roots instead of the rules', and how far the rules' explanations are from theirs "
+        "(relevance)",
     )
     add("--layer", metavar="L|all", default="1", help="number from 1, several with commas, or all (1)")
+    add = parser.add_argument_group("what else is asked").add_argument
     add(
         "--claim",
         metavar="NAME",
         action="append",
-        help=f"repeatable: a claim of the paper, decided on every input ({', '.join(CLAIMS)}; c5 and c6 always are)",
+        help=f"repeatable: a claim of the paper, decided on every input ({', '.join(CLAIMS)}; c5 and c6 always "
+        "are); dtdsym explain-claim NAME says what it is",
     )
     add(
         "--for-all",
@@ -133,11 +138,13 @@ def _parser() -> argparse.ArgumentParser:
         "outputs",
     )
     add("--target", metavar="FILE", help="c3: the relevance to forge, one row")
+    add("--compare", metavar="FILE", help="relevances made by any tool, one row an input: name the rule that they are")
+    add = parser.add_argument_group("how it is decided").add_argument
     add(
         "--engine",
         default="auto",
         help="auto (certified floats, exact fallback), exact (rationals only), or numeric[:float32] (floats alone, "
-        "which prove nothing, with the margin of each place)",
+        "which prove nothing, with the margin of each place) (auto)",
     )
     add(
         "--sample-roots",
@@ -146,15 +153,15 @@ def _parser() -> argparse.ArgumentParser:
         f"(all; {DEFAULT_SAMPLE} of large networks)",
     )
     add("--device", default="cpu", help="where tensors are computed: cpu, cuda, cuda:1 (cpu)")
-    add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided")
-    workers_asked(parser, "")
+    add("--budget", metavar="SECONDS", type=float, help="for each decision; beyond it, undecided (no limit)")
+    workers_asked(add, "")
+    add("--resume", metavar="FILE", help="keep finished work in FILE, and go on from what it holds")
+    add = parser.add_argument_group("what comes out").add_argument
     add("--json", metavar="FILE|-", help="write the report as JSON; -: to standard output, and nothing else there")
     add(
         "--certificates", metavar="FILE.jsonl[.gz]", help="write evidence for every place, for python -m dtdsym.checker"
     )
-    add("--resume", metavar="FILE", help="keep finished work in FILE, and go on from what it holds")
     add("--ledger", metavar="N", type=int, default=1, help="say for the first N inputs where relevance was lost (1)")
-    add("--compare", metavar="FILE", help="relevances made by any tool, one row an input: name the rule that they are")
     add("--html", metavar="FILE", help="write the report as one page to show to others: charts, pictures, evidence")
     add("--heatmap", metavar="FILE", help=f"picture of the first {LARGEST} inputs with their explanations")
     add("--quiet", action="store_true", help="no report on standard output, no progress")

@@ -20,6 +20,15 @@ from machinery.page import latex, markdown
 from machinery.script import FOLDER, derive, statements
 from machinery.statement import VERDICTS, Statement
 
+_EPILOG = """examples:
+  python -m proofs --list                         what there is
+  python -m proofs prop2 eq21                     two of them, as a reader sees them
+  python -m proofs --jobs 2                       all of them again, in about two minutes
+  python -m proofs forgery --latex forgery.tex    one of them as LaTeX
+
+exit status: 0 all hold as they say; 1 a step failed; 2 there is no such statement, or a file cannot be written
+"""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Exit status: 0 all hold as they say, 1 a step failed, 2 no such statement, or a file cannot be written."""
@@ -48,7 +57,12 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m proofs", description=(__doc__ or "").partition("\n\n")[2])
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs",
+        description=(__doc__ or "").partition("\n\n")[2],
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("ids", nargs="*", metavar="ID", help="eq02, prop3, rule_zplus, ...; see --list")
     parser.add_argument("--list", action="store_true", help="print all ids, one a line")
     parser.add_argument(
@@ -59,7 +73,9 @@ def _arguments() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write the derivations as a LaTeX document (derivations.tex)",
     )
-    parser.add_argument("--markdown", type=Path, default=FOLDER / "ERRATA.md", metavar="FILE", help="the table's page")
+    parser.add_argument(
+        "--markdown", type=Path, default=FOLDER / "ERRATA.md", metavar="FILE", help="the table's page (ERRATA.md)"
+    )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     return parser
 

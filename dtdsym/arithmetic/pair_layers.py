@@ -70,55 +70,67 @@ class AffineMap:
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionMap:
-    """weight (groups, out, n), cut, over windows of two dimensions; rows (channels,), its norms."""
+    """weight (groups, out, n), cut, over windows of two dimensions; rows (channels,), its norms.
+
+    there (groups, out, n): 1 where a weight is not 0; None if none is."""
 
     weight: SplitWeight
     windows: Windows
     rows: torch.Tensor
+    there: torch.Tensor | None
+
+    @staticmethod
+    def _of(matrices: torch.Tensor, windows: Windows) -> ConvolutionMap:
+        """From exact matrices (groups, out, n)."""
+        rows, there = row_norms(matrices).flatten(), matrices != 0
+        return ConvolutionMap(SplitWeight.of(matrices), windows, rows, None if there.all() else there.double())
 
     @staticmethod
     def of(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
         """From an exact float64 array (out, in / groups, *kernel)."""
         exact = torch.tensor(weight, dtype=torch.float64, device=device)
-        cut = SplitWeight.of(exact.reshape(windows.groups, len(weight) // windows.groups, -1))
-        return ConvolutionMap(cut, planar(windows), row_norms(exact.flatten(1)))
+        matrices = exact.reshape(windows.groups, len(weight) // windows.groups, -1)
+        return ConvolutionMap._of(matrices, planar(windows))
 
     @staticmethod
     def back(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
         """The transposed map: the convolution with the flipped kernel, over outputs that are spread apart."""
         exact = torch.tensor(weight, dtype=torch.float64, device=device)
         flipped = exact.flip(*range(2, exact.ndim)).unflatten(0, (windows.groups, -1)).transpose(1, 2)
-        cut = SplitWeight.of(flipped.flatten(3).flatten(2))
-        seen = reversed_windows(planar(windows), len(weight))
-        rows = row_norms(flipped.flatten(3).flatten(2)).flatten()
-        return ConvolutionMap(cut, seen, rows)
+        return ConvolutionMap._of(flipped.flatten(3).flatten(2), reversed_windows(planar(windows), len(weight)))
 
     def __call__(self, value: Pair, bias: torch.Tensor, spectral: Callable[[], float]) -> Pair:
         """value (batch, width) to (batch, channels positions); bias (channels,). spectral: as in AffineMap."""
         patches = Patches(self.windows)
         high, low, error = split_product(self.weight, value.high, value.low, patches.multiply)
-        near, met = self._near(patches, value)
-        rho = _norm(value)
-        reach = torch.minimum(near, rho[:, None, None])
-        groups = (self.windows.groups, -1)
+        rho, groups = _norm(value), (self.windows.groups, -1)
+        reach = torch.minimum(self._near(patches, value), rho[:, None, None])
         incoming = _times(self.rows.reshape(*groups, 1), reach.unsqueeze(2)).flatten(1, 2)
-        error = (error.unflatten(1, groups) * met.double().unsqueeze(2)).flatten(1, 2)
+        met = self._meets(patches, value)
+        error, incoming = error.masked_fill(~met, 0.0), incoming.masked_fill(~met, 0.0)
         return _shifted(high, low, incoming, error, bias.unsqueeze(1), _grown(value, rho, spectral))
 
-    def _near(self, patches: Patches, value: Pair) -> tuple[torch.Tensor, torch.Tensor]:
-        """(batch, groups, positions): the norm of r over each window, and whether anything there is not exactly 0.
+    def _meets(self, patches: Patches, value: Pair) -> torch.Tensor:
+        """Which outputs (batch, channels, positions) see an entry that is not exactly 0, by a weight that is not."""
+        seen = ((value.high != 0) | (value.rad != 0)).double()
+        if self.there is not None:
+            (found,) = patches.multiply(self.there, [seen], [[(0, 0, self.there.shape[2])]])
+            return found > 0
+        shape = (self.windows.groups, -1, math.prod(self.windows.shape[1:]))
+        (found,) = patches.sums([seen.unflatten(1, shape).amax(2)])
+        return (found > 0).repeat_interleave(len(self.rows) // self.windows.groups, 1)
+
+    def _near(self, patches: Patches, value: Pair) -> torch.Tensor:
+        """(batch, groups, positions): the norm of r over each window.
 
         Squares are scaled, the greatest to at least 2^-104 and below 16; 2^-900 pays for those that underflow."""
-        shape = (self.windows.groups, -1, math.prod(self.windows.shape[1:]))
-        rad, high = value.rad.unflatten(1, shape), value.high.unflatten(1, shape)
+        rad = value.rad.unflatten(1, (self.windows.groups, -1, math.prod(self.windows.shape[1:])))
         scale = exponent(value.rad.amax(1))[:, None, None]
         scaled = rad * power(-scale).unsqueeze(3)
-        there = (rad != 0).any(2)
-        maps = [(scaled * scaled).sum(2), there.double(), (there | (high != 0).any(2)).double()]
-        squares, wide, met = patches.sums(maps)
+        squares, wide = patches.sums([(scaled * scaled).sum(2), (rad != 0).any(2).double()])
         count = self.weight.grid.inner
         norm = (squares * (1 + 2 * (count + 8) * UNIT) + 2.0**-900).sqrt_().mul_(GROW) * power(scale) + ETA
-        return norm.masked_fill(wide == 0, 0.0), met > 0
+        return norm.masked_fill(wide == 0, 0.0)
 
 
 def spread_apart(value: Pair, windows: Windows) -> Pair:

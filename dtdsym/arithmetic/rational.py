@@ -222,6 +222,24 @@ def homogeneous_columns(points: np.ndarray) -> fmpz_mat:
     return fmpz_mat(columns).transpose()
 
 
+Proportions = tuple[list[fmpz], fmpz]
+"""Whole numbers in the proportions of a vector's entries, and the sum of their sizes."""
+
+
+def proportions(value: np.ndarray) -> Proportions:
+    """Of a vector (n,) of rationals that are not all 0."""
+    *numbers, _ = homogeneous_columns(value[None]).transpose().tolist()[0]
+    return numbers, sum(map(abs, numbers), fmpz(0))
+
+
+def apart(one: Proportions, other: Proportions) -> Fraction:
+    """The L1 distance of two vectors that are each divided by the sum of their sizes; reduced only at the end, since
+    the entries may have many thousands of digits."""
+    (left, size), (right, total) = one, other
+    gaps = (abs(a * total - b * size) for a, b in zip(left, right, strict=True))
+    return fraction(fmpq(sum(gaps, fmpz(0)), size * total))
+
+
 _MATRICES: Kept[fmpz_mat] = Kept()
 _GROUPS: Kept[list[fmpz_mat]] = Kept()
 

@@ -22,6 +22,10 @@ REDERIVED = ("lrp0", "epsilon", "gamma", "zplus", "alpha_beta", "w2", "x", "flat
 """Rules whose relevances and roots a checker derives again."""
 
 
+LONGEST_NUMBER = 200_000
+"""Characters of a number that FORMAT.md allows."""
+
+
 def rederived(rule: object) -> TypeGuard[Rule]:
     """Whether a checker knows the rule."""
     return isinstance(rule, Rule) and rule.name in REDERIVED
@@ -29,7 +33,7 @@ def rederived(rule: object) -> TypeGuard[Rule]:
 
 def claim_line(question: Question, verdict: Verdict) -> dict[str, Any] | None:
     """The line of a verdict; None where it is undecided, speaks of a rule that checkers do not know, or counts roots of
-    which some are undecided.
+    which some are undecided, or is a bound that no exact number attains.
 
     Raises BudgetSpent where the evidence costs more than the question's budget."""
     of_a_rule = verdict.claim in OF_A_RULE
@@ -44,6 +48,8 @@ def claim_line(question: Question, verdict: Verdict) -> dict[str, Any] | None:
     }
     asked = {"rule": question.rule.label, "root": question.root} if of_a_rule else {}
     if verdict.claim == "c6" and any(one.name == "undecided" for one in verdict.grounds):
+        return None
+    if verdict.claim == "c7" and not _tellable(verdict):
         return None
     evidence = _KINDS[verdict.claim](question, verdict)
     return {**head, **asked, "verdict": verdict.name, "evidence": evidence}
@@ -98,6 +104,15 @@ def _c6(question: Question, verdict: Verdict) -> Evidence:
     return {"roots": _roots(question, verdict.grounds), **counts}
 
 
+def _tellable(verdict: Verdict) -> bool:
+    """Whether tau is exact, and short enough for checkers."""
+    return bool(verdict.witness["exact"]) and len(verdict.witness["l1_bound"]) <= LONGEST_NUMBER
+
+
+def _c7(_: Question, verdict: Verdict) -> Evidence:
+    return {name: verdict.witness[name] for name in ("tau", "columns")}
+
+
 def _admissible_root(question: Question, verdict: Verdict) -> Evidence:
     home, meter, found = question.home, question.budget.start(), verdict.grounds
     head = Witness(home).at_input
@@ -128,6 +143,7 @@ _KINDS: Mapping[str, Callable[[Question, Verdict], Evidence]] = {
     "c4": _c4,
     "c5": _c5,
     "c6": _c6,
+    "c7": _c7,
     "admissible_root": _admissible_root,
     "nonpositive_bias": _nonpositive_bias,
     "conservation": _conservation,

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import IO, Any, cast
 
-from dtdsym.checker import assumption_1, c1, c4, claims, place, recursion, roots
+from dtdsym.checker import assumption_1, c1, c4, c7, claims, place, recursion, roots
 from dtdsym.checker.network import Network, read_network
+from dtdsym.checker.options import parser
 from dtdsym.checker.processes import in_parallel
 from dtdsym.checker.reading import CUT_OFF, Refused, parse, shown, text
 from dtdsym.checker.subject import Subject, View, is_input, is_network, read_input
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 LONGEST_LINE = 1 << 30
-CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = (
-    place.CLAIMS | claims.CLAIMS | assumption_1.CLAIMS | c1.CLAIMS | recursion.CLAIMS | c4.CLAIMS | roots.CLAIMS
-)
+KINDS = (place, claims, assumption_1, c1, recursion, c4, c7, roots)
+CLAIMS: dict[str, Callable[[dict[str, Any], View], str]] = {
+    name: check for kind in KINDS for name, check in kind.CLAIMS.items()
+}
 """What checks the claims of each kind."""
 Answer = tuple[int, bool, str]
 """(number of the line, whether it was accepted, what to say of it)"""
@@ -108,21 +110,10 @@ def opened(path: str) -> Iterator[IO[bytes]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     try:
-        return _run(_parser().parse_args(argv))
+        return _run(parser().parse_args(argv))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREADABLE
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dtdsym.checker", description=__doc__)
-    parser.add_argument("files", metavar="FILE", nargs="+", help=".jsonl or .jsonl.gz; - is standard input")
-    many: dict[str, Any] = {"metavar": "HASH", "action": "append", "default": [], "type": str.lower}
-    parser.add_argument("--expect", **many, help="the network that was asked about")
-    parser.add_argument("--expect-input", **many, help="an input that was asked about")
-    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes (1)")
-    parser.add_argument("--quiet", action="store_true", help="say only what was refused, and the counts")
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -111,10 +111,12 @@ def parse(label: str) -> Rule:
     return Rule(name, found)
 
 
-def relevances(network: Network, values: dict[int, Value], rule: Rule, lowest: int) -> dict[int, list[Fraction]]:
-    """Node -> relevance, of a network with one output, from the last node down to `lowest`."""
+def relevances(
+    network: Network, values: dict[int, Value], rule: Rule, lowest: int, start: list[Fraction] | None = None
+) -> dict[int, list[Fraction]]:
+    """Node -> relevance, from the last node down to `lowest`; start: of the last node, else its value."""
     layers, nodes = layers_of(network), network.nodes
-    found = {len(nodes) - 1: fractions(values[len(nodes) - 1])}
+    found = {len(nodes) - 1: fractions(values[len(nodes) - 1]) if start is None else start}
     for i in range(len(nodes) - 1, lowest, -1):
         if i not in found:
             continue

@@ -1,9 +1,27 @@
-"""Does an admissible exact root exist at all? (Sixt and Landgraf 2022, Sec. 3, ask for one at every step.)
+"""Is there an admissible exact root at all?
 
-Admissible: in the closure of N_{F_l}(a_l), with the gradient from the input's side; exact: F_l is 0 there. Proved: such
-a point, with a path of cells to it. Refuted: for every cell of the region Farkas multipliers by which F_l has no zero
-on its closure, and the list of cells is complete. Refuted is bad news: whatever root DTD takes, its expansion leaves a
-rest, or is not valid."""
+Printed: not by Sixt and Landgraf, whose Sec. 3.4 prefers roots where the function is 0, and Sec. 3.1 wants them in the
+linear region.
+
+True: not always. With a final ReLU and f(x) > 0 no zero lies inside the region: one can only be on its boundary, and
+where the gradient is 0 there is none.
+
+Decided: whether the closure of N_{F_l}(a_l), where gradients are taken from the input's side, holds a point at which
+F_l is 0.
+
+Proved: such a point, with a path of cells to it.
+
+Refuted: for every cell of the region Farkas multipliers by which F_l has no zero on its closure, and the list of cells
+is complete.
+
+Undecided: where F_l is 0 at the input already, or the budget ends.
+
+Bad news: refuted. Whatever root is taken, its expansion leaves a rest, or is not valid.
+
+Proof: exact_roots
+
+Certificate: proved, the root with its path. Refuted, every cell with its multipliers; the checker adds them up, and
+finds that no cell is missing."""
 
 from __future__ import annotations
 

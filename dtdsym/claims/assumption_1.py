@@ -1,14 +1,29 @@
-"""Assumption 1 (Sixt and Landgraf 2022, Sec. 2; Montavon et al. 2017): in R_j = a_j c_j, c_j is locally constant.
+"""Assumption 1: relevance is a_j c_j, with every c_j locally constant.
 
-Train-free relevance of layer l's inputs, as a function of these inputs a_l: is every c_j = R_j/a_j with a_j != 0
-constant around a_l? Decided for plain chains of layers and ReLUs, off hinges.
+Printed: Sixt and Landgraf 2022, Assumption 1 (Sec. 3.5), after Montavon et al. 2017, from which DTD's rules for deep
+networks are derived.
+
+True: under z+ the c of one neuron is locally constant iff it has no bias and no negative weight. Under LRP-0 c is the
+gradient, of any sign.
+
+Decided: is every c_j = R_j/a_j with a_j != 0, of the train-free relevance of layer l's inputs, constant around a_l?
+
+Proved: every layer's rule divides what it passes on by a multiple of its neurons' own pre-activations, so that R = a c
+with one c, by induction from the logit down; or F_l is zero on the cell.
 
 Refuted: some c_j differs at a further point q of a_l's open cell where all layers' inputs have the signs that they have
 at a_l, and where a denominator is 0 only because each of its terms is, for want of a weight or of an input. For on the
 affine set of the points of the cell whose zeros are those of a_l, c_j is one rational function, defined at q; were it
-constant around a_l, it would be constant everywhere. Proved: every layer's rule divides what it passes on by a multiple
-of its neurons' own pre-activations, so that R = a c with one c, by induction from the logit down; or F_l is zero on the
-cell. Refuted is bad news: DTD's roots are derived under this assumption."""
+constant around a_l, it would be constant everywhere.
+
+Undecided: on hinges, on networks that are not plain, where no c_j differs at the points tried and no proof is known,
+and where the budget ends.
+
+Bad news: refuted. DTD's roots are derived under this assumption.
+
+Proof: assumption1, remark3
+
+Certificate: refuted, neuron and point; the checker computes c at both. Proved, it finds the criterion again."""
 
 from __future__ import annotations
 

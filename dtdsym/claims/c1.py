@@ -1,14 +1,29 @@
-"""C1, Proposition 1 as it is printed (Sixt and Landgraf 2022): the admissible region of the relevance of layer l's
-neurons lies in the network's linear region, N_{R^l}(a_l) in N_{F_l}(a_l).
+"""C1: applying Taylor's theorem recursively cannot enlarge the region that roots may come from.
 
-On one network, at an inner layer l, with constant roots in all layers above: then R^{l+1}_j = G_j (a_{l+1} - root)_j
-with G = grad F_{l+1}, and R^{l+1}_j o f_l has one gradient where neuron j keeps its state (everywhere, if G_j = 0 or
-its weights are 0). Refuted: a point where all neurons with G_j != 0 keep their states, or where neuron j does, and that
-lies in another linear region of F_l. Proved: there is none, for any j.
+Printed: Sixt and Landgraf 2022, Proposition 1 (Sec. 4.1): the admissible region of the relevance of layer l's neurons
+lies in the network's linear region, N_{R^l}(a_l) in N_{F_l}(a_l).
 
-Neither is bad news for an explanation: what holds is the proposition as corrected. The component on which all these
-neurons keep their states and f_l(a) stays in the region of the layer above lies in N_{F_l}(a_l), since there F_l is one
-affine function: the region of a single neuron's relevance, or of all of them, says nothing of the layers above."""
+True: as printed it is false, for one neuron and even for all at once. The component on which all neurons that count
+keep their states and f_l(a) stays in the region of the layer above lies in N_{F_l}(a_l), since there F_l is one affine
+function: the region of a single neuron's relevance, or of all of them, says nothing of the layers above.
+
+Decided: what is printed, at an inner layer l of a plain network, with constant roots in all layers above: then
+R^{l+1}_j = G_j (a_{l+1} - root)_j with G = grad F_{l+1}, and R^{l+1}_j o f_l has one gradient where neuron j keeps its
+state (everywhere, if G_j = 0 or its weights are 0).
+
+Proved: no such point exists, for any neuron: where the relevance has one gradient, so has the network.
+
+Refuted: a point where all neurons with G_j != 0 keep their states, or where neuron j does, and that lies in another
+linear region of F_l.
+
+Undecided: at the last layer, on hinges, on networks that are not plain, and where the budget ends.
+
+Bad news: never. What holds is the proposition as corrected.
+
+Proof: prop1, appendix_a2
+
+Certificate: refuted, the checker evaluates the point again. Proved, it gets a list of cells for each neuron and checks
+that none is missing: every wall is no facet, by Farkas multipliers, or leads to a cell of the list."""
 
 from __future__ import annotations
 

@@ -1,11 +1,25 @@
-"""C2, Proposition 2 (Sixt and Landgraf 2022): with locally constant roots, Definition 3 is gradient x (input - root).
+"""C2: with locally constant roots, Deep Taylor Decomposition is gradient x (input - root).
 
-On one network and input: constant roots for all layers, one a layer, each in the open cell of F_l that holds a_l, and
-neither a_l itself nor what the root below is mapped to. Proved: R^1(x') = grad f(x) o (x' - root) for every x', not at
-samples: with constant roots every R^l is one affine function, whose gradient is made of the layers' masks at the roots,
-and these are the masks at the input. It is never refuted, since it is a theorem; it is undecided on hinges.
+Printed: Sixt and Landgraf 2022, Proposition 2 (Sec. 4.2), with a term R(root) besides.
 
-Proved is bad news: whoever uses locally constant roots computes gradient x (input - root), whatever the roots are."""
+True: without that term, and for roots of layers 2, ..., n that are locally constant; the first layer's root need not
+be, but has to be the same for all of its neurons.
+
+Decided: one constant root for each layer, in the open cell of F_l that holds a_l, and neither a_l itself nor what the
+root below is mapped to.
+
+Proved: R^1(x') = grad f(x) o (x' - root) for every x', not at samples: with constant roots every R^l is one affine
+function, whose gradient is made of the layers' masks at the roots, and these are the masks at the input.
+
+Refuted: never, since it is a theorem.
+
+Undecided: on hinges, on networks that are not plain, and where the budget ends.
+
+Bad news: proved. Whoever uses locally constant roots computes gradient x (input - root), whatever the roots are.
+
+Proof: prop2, prop2_hinges, prop2_on_a_network
+
+Certificate: the roots; the checker finds each in the open cell of its layer's input."""
 
 from __future__ import annotations
 

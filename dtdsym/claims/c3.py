@@ -1,8 +1,26 @@
-"""C3, any explanation can be forged (Sixt and Landgraf 2022, Sec. 4.3), decided exactly for one target.
+"""C3: roots that depend on the layer's input can make Deep Taylor Decomposition yield any explanation.
+
+Printed: Sixt and Landgraf 2022, Proposition 3 and Sec. 4.3: "any explanation could be justified".
+
+True: with two layers or more, off hinges (and f(x) > 0 where a ReLU ends the network), admissible roots reach exactly
+the targets that are 0 where input i reaches no active neuron (column i of J_1 is 0); and only 0, if some J_l = 0 with
+l >= 2 lets nothing through. Proposition 3's formula itself lacks factors.
+
+Decided: exactly, for one target.
 
 Proved: affine root functions, admissible at every layer, whose Definition 3 relevance is the target, number for number.
-Refuted: no admissible roots reach it, since it is not zero where input i reaches no active neuron (column i of J_1 is
-0), or some J_l = 0 with l >= 2 lets nothing through. Proved is bad news: explanations rest on the choice of roots."""
+
+Refuted: no admissible roots reach the target, by the theorem; the reason names the input or layer.
+
+Undecided: on networks of one layer or that are not plain, on hinges, and where the budget ends before the roots are
+confirmed.
+
+Bad news: proved. The explanation rests on the choice of roots.
+
+Proof: forgery, prop3, forgery_conserving, forgery_nonnegative, forgery_normalised
+
+Certificate: proved, the root functions; the checker runs the recursion on them and finds every root admissible.
+Refuted, the target; it finds the masks that let nothing through."""
 
 from __future__ import annotations
 

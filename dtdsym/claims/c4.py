@@ -1,12 +1,28 @@
-"""C4, Proposition 4 (Sixt and Landgraf 2022): full recursion with roots that move needs derivatives of high order.
+"""C4: on smooth networks full recursion needs derivatives of high order.
 
-ReLUs hide them, since their higher derivatives are zero. On the softplus twin of one network, log(1 + exp(z)) in place
-of every ReLU and the same weights, R^1 needs the derivatives of layer l's activation up to order l where roots are not
-locally constant; layers without a ReLU are counted, too. Proved: for every layer l that bends there is a neuron, on a
-path of non-zero weights from an input to the logit, whose activation has, at this input, a derivative of order l that
-is not zero: an enclosure in exact numbers, by Arb balls, does not hold 0. Otherwise undecided: an enclosure cannot show
-that a derivative is zero. Proved is bad news for who wants to compute the recursion on smooth networks: its cost and
-its size grow with the order; no explanation is wrong by it."""
+Printed: Sixt and Landgraf 2022, Proposition 4 (Sec. 4.4): an analytic activation gives n-ordered derivatives for n
+layers.
+
+True: R^1 needs the derivatives of layer l's activation up to order l, where the activation has them and roots are not
+locally constant; layers without a ReLU are counted, too. ReLUs hide it, since their higher derivatives are zero.
+
+Decided: on the softplus twin of one network, log(1 + exp(z)) in place of every ReLU and the same weights.
+
+Proved: for every layer l that bends there is a neuron, on a path of non-zero weights from an input to the logit, whose
+activation has, at this input, a derivative of order l that is not zero: an enclosure in exact numbers, by Arb balls,
+does not hold 0.
+
+Refuted: never: an enclosure cannot show that a derivative is zero.
+
+Undecided: where an enclosure holds 0 or a pre-activation is too large, without a ReLU or a path of weights, on networks
+that are not plain, and where the budget ends.
+
+Bad news: never. No explanation is wrong by it, but who wants to compute the recursion on smooth networks pays with the
+depth.
+
+Proof: prop4, eq18
+
+Certificate: the neurons and enclosures; the checker encloses every derivative again, with its own series."""
 
 from __future__ import annotations
 

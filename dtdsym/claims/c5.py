@@ -1,8 +1,23 @@
-"""C5, "no mechanism to ensure that the root points are within the admissible region" (Sixt and Landgraf 2022, Sec. 3).
+"""C5: train-free rules do not keep their root points inside the linear region of the layer's input.
 
-Proved on one network: a train-free root of this rule, at this layer and input, leaves the linear region of the layer's
-input. Refuted: all roots that exist lie in it. Proved is bad news: the Taylor expansion behind the explanation is not
-valid there."""
+Printed: Sixt and Landgraf 2022, Remark 4 (Sec. 3.5): there is no mechanism that would; and Sec. 5.1.
+
+True: as printed. Whether a root leaves is a question about network, rule, layer and input.
+
+Decided: the place of every root of the layer, exactly.
+
+Proved: some root is on the region's boundary, in another region of the same gradient, or outside.
+
+Refuted: all roots that exist lie in the region.
+
+Undecided: where no root is known to leave and some places are undecided within the budget.
+
+Bad news: proved. The Taylor expansion behind the explanation is not valid there.
+
+Proof: remark4, regions_places, regions_boundary, regions_segment
+
+Certificate: the first root that leaves, or all of them. The checker derives each root from the rule again, and places
+it by patterns, paths and lists of cells."""
 
 from __future__ import annotations
 

@@ -1,9 +1,25 @@
-"""C6, Table 1 (Sixt and Landgraf 2022, Sec. 4): train-free roots do not lie in the linear region of the input.
+"""C6: train-free roots lie where the gradient is another one than the input's, or the output is still the input's.
 
-Its rows on one network and input, for the roots that the rule really takes: whether some root has another gradient than
-the input (the printed first row counts inputs with one), and how many roots have its output (the second row). Proved:
-some root has another gradient, lies on the region's edge only, or does not exist. Refuted: all have the input's
-gradient. Proved is bad news."""
+Printed: Sixt and Landgraf 2022, Sec. 5.1 and Table 1.
+
+True: the published analysis uses the z+ rule in all four columns, and its first row is the share of inputs that have at
+least one root with a different gradient. `python examples/table1.py` regenerates it, beside the table that the caption
+describes.
+
+Decided: both rows for one input: which roots of the layer have the input's gradient, and which have its output.
+
+Proved: some root has another gradient, lies on a boundary, or does not exist.
+
+Refuted: every root has the input's gradient. (That does not place it in the input's region: see c5.)
+
+Undecided: where that hangs on roots that are undecided within the budget.
+
+Bad news: proved. The roots with another gradient are in no region that the theory allows.
+
+Proof: relevance_root, regions_places
+
+Certificate: all roots with their places, and both counts. The checker derives each root from the rule again, places
+and counts it."""
 
 from __future__ import annotations
 

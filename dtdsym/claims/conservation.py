@@ -1,7 +1,23 @@
-"""Conservation (DTD's and LRP's sum rule): the relevance of all inputs adds up to the explained logit.
+"""Conservation: the relevance of all inputs adds up to the explained logit.
 
-Proved on one network and input: the train-free relevance of this rule adds up to f(x), exactly. Refuted: it does not;
-the ledger says where the rest went. Refuted is bad news."""
+Printed: not by Sixt and Landgraf; Bach et al. 2015 ask it of LRP, and Montavon et al. 2017 of DTD.
+
+True: of Definition 3 with exact admissible roots. Of rules, z+, w2, gamma and flat pass on all that a neuron receives
+where it has a root (w.v != 0); LRP-0 and epsilon, which have the bias in the denominator, lose its share.
+
+Decided: the exact sum of one rule's train-free relevance, beside f(x).
+
+Proved: they are equal.
+
+Refuted: they are not; the ledger (`dtdsym.explain(...).ledger`) says where the rest went.
+
+Undecided: never.
+
+Bad news: refuted. A part of the logit is explained by nothing, or something is explained that the logit does not have.
+
+Proof: eq05, eq08, rule_lrp0, rule_epsilon, rule_zplus
+
+Certificate: the sum; the checker propagates the relevance again, and adds it up."""
 
 from __future__ import annotations
 

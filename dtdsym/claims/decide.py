@@ -24,16 +24,20 @@ CLAIMS: Mapping[str, str] = {
     "c4": "full recursion on the softplus twin needs derivatives up to the order of its depth",
     "c5": "train-free roots leave the linear region of their layer's input",
     "c6": "some train-free root has another gradient than the input, or does not exist (Table 1)",
+    "c7": "whatever is done above a layer's input, the normalised map moves by at most a stated L1 distance",
     "admissible_root": "the closed linear region holds an exact root",
     "nonpositive_bias": "the origin is not in the linear region of the input",
     "assumption_1": "every c_j in R_j = a_j c_j is locally constant",
     "conservation": "the relevance of all inputs adds up to the explained logit",
 }
 """Every claim, and what is proved where it is proved. Its module says more."""
-OF_A_LAYER = ("c1", "c5", "c6", "admissible_root", "nonpositive_bias", "assumption_1")
+OF_A_LAYER = ("c1", "c5", "c6", "c7", "admissible_root", "nonpositive_bias", "assumption_1")
 """Claims about one layer; the others speak of all of them at once."""
-OF_A_RULE = ("c5", "c6", "assumption_1", "conservation")
+OF_A_RULE = ("c5", "c6", "c7", "assumption_1", "conservation")
 """Claims about a rule; the others speak of the network alone."""
+
+OF_ANY_SIZE = ("c7",)
+"""Claims that bounds decide where exact numbers are out of reach; the others need these."""
 
 
 def decide(

@@ -1,8 +1,24 @@
-"""Non-positive biases (Sixt and Landgraf 2022, Sec. 3.4.2): the root 0, which LRP-0 takes, is not admissible.
+"""Non-positive biases do not make the origin, the root of LRP-0, an admissible root.
 
-Proved on one network: the origin of layer l's input space is not in the linear region of the layer's input. Refuted: it
-is. Proved is bad news for LRP-0. By search, exactly; and by the criterion of the theorem where it speaks: all biases
-b <= 0, a final ReLU, plain layers, F_l > 0 (a theorem: the origin is then never in the region)."""
+Printed: Sixt and Landgraf 2022, Sec. 3.4.2, against Montavon et al. 2017.
+
+True: with all biases <= 0, a ReLU on every layer, plain layers, and F_l > 0 at an input off hinges, the origin is never
+in the region. The paper's argument for it fails: f(x) >= 0 does not imply a gradient other than 0. Without the final
+ReLU the origin can be in the region.
+
+Decided: the place of the origin of layer l's input space, by search, exactly; and whether the theorem speaks.
+
+Proved: the origin is not in the linear region of the layer's input.
+
+Refuted: it is.
+
+Undecided: where the theorem does not speak and the budget ends.
+
+Bad news: proved. LRP-0's expansion around 0 is not valid.
+
+Proof: nonpositive_bias, nonpositive_bias_closure
+
+Certificate: the place of the origin with its evidence, or the theorem, whose premises the checker finds."""
 
 from __future__ import annotations
 

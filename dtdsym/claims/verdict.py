@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import RATIONAL, vector
+from dtdsym.displayed import Displayed
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.component import Component
 from dtdsym.network.evaluate import evaluate
@@ -72,7 +73,7 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Verdict(Displayed):
     """claim: its name. statement: what was decided, about this network and input. reason: why, for people. bad_news:
     whether an explanation loses by it. witness: what shows it, as JSON values, exact numbers as "p/q". grounds: the
     places, points and lists that it rests on; a certificate is made of them."""

@@ -19,6 +19,7 @@ from dtdsym.arithmetic.inequalities import Inequalities
 from dtdsym.arithmetic.inequalities import whole_space as all_points
 from dtdsym.arithmetic.polyhedron import Polyhedron, whole_space
 from dtdsym.arithmetic.rational import fractions, vector
+from dtdsym.displayed import Displayed
 from dtdsym.errors import InputError
 from dtdsym.geometry.box import Box, exact_box
 from dtdsym.geometry.budget import Budget
@@ -118,7 +119,7 @@ class OpenCell:
 
 
 @dataclass(frozen=True, eq=False)
-class Arrangement:
+class Arrangement(Displayed):
     """All open cells of a network on a chart, within a box or in all of it.
 
     logit: the output whose linear regions are meant, None for the gradients of all outputs together. Regions are those

@@ -3,6 +3,11 @@
 Three facts are decided here. Equal strict choices of all neurons and pools: `same_cell`. Strict choices (so the point
 is regular) and a gradient that differs by a proven margin: `outside`. Choices that change on the way from the input,
 but none that F_l depends on: `same_region_segment`. Everything else goes on to the exact search.
+
+A root that lies on one neuron's hinge by construction (OwnHinges), with all other choices strict, has two cells
+around it. If the other choices are the input's, the way to it is in the input's cell, and it is on the edge
+(`boundary`) if F_l depends on the neuron, else `same_region_segment`; if neither cell has the input's gradient, it is
+`outside`.
 """
 
 from __future__ import annotations
@@ -48,6 +53,10 @@ class Home:
         """(batch, size), of meaning only where decided."""
         return _gradient(self.network, self.start, self.choices, self.values[self.start], self.ops)
 
+    def slope(self, node: int) -> Any:
+        """Derivatives of F_l with respect to a node's value (batch, width), of meaning only where decided."""
+        return _gradient(self.network, node, self.choices, self.values[self.start], self.ops)
+
     @staticmethod
     def at(
         network: Network,
@@ -65,34 +74,72 @@ class Home:
 
 
 @dataclass(frozen=True, eq=False)
+class OwnHinges:
+    """Roots each of which is exactly on the hinge of one neuron. relu: the node that bends there, and nothing else does
+    by reading the same pre-activation. neurons (n,): whose hinge root k is on."""
+
+    relu: int
+    neurons: torch.Tensor
+
+    @staticmethod
+    def of(network: Network, node: int, neurons: np.ndarray, device: torch.device) -> OwnHinges | None:
+        """For entries `neurons` of a node that are exactly 0; None unless just one node bends by them, a ReLU."""
+        readers = [
+            index for index, one in enumerate(network.nodes) if node in one.sources and isinstance(one, Relu | MaxPool)
+        ]
+        if len(readers) != 1 or not isinstance(network.nodes[readers[0]], Relu):
+            return None
+        return OwnHinges(readers[0], torch.from_numpy(neurons).to(device))
+
+    def filled(self, choices: Mapping[int, torch.Tensor], signs: torch.Tensor) -> dict[int, torch.Tensor]:
+        """The choices (batch, n, ...), with signs (batch, n) for the own neurons'."""
+        part = choices[self.relu]
+        places = self.neurons[:, None].expand(*part.shape[:-1], 1)
+        return {**choices, self.relu: part.scatter(-1, places, signs.unsqueeze(-1))}
+
+
+@dataclass(frozen=True, eq=False)
 class Placed:
     """Places of roots (batch, neurons): masks of what is decided, and the network's values and gradients there, these
-    of meaning only where the place is decided."""
+    of meaning only where the place is decided. bends: F_l may have no gradient there; the one given is of one side."""
 
     same_cell: torch.Tensor
     same_segment: torch.Tensor
+    boundary: torch.Tensor
     outside: torch.Tensor
-    output: Enclosure
-    gradient: Enclosure
+    bends: torch.Tensor
+    output: Any
+    gradient: Any
 
 
-def place_batch(home: Home, roots: Any) -> Placed:
+def place_batch(home: Home, roots: Any, own: OwnHinges | None = None) -> Placed:
     """Decide what enclosures can about roots (batch, neurons, size) of `home`'s inputs. Of the values of nodes only
-    those are held that something still to be computed needs."""
+    those are held that something still to be computed needs. own: whose hinges they are on by construction."""
     roots = home.ops.followed(roots)
     feeds = {node: _broadcast(home.values[node], roots) for node in bypassing(home.network, home.start)}
     seen, output = _passed(home.network, home.start, {**feeds, home.start: roots}, home.ops)
-    choices = seen.choices
+    choices: Mapping[int, torch.Tensor] = seen.choices
+    if own is not None:
+        before = home.choices[own.relu][:, own.neurons]
+        choices = own.filled(choices, before)
     decided = _all_decided(choices, roots) & home.decided[:, None]
     equal = torch.ones_like(decided)
     for node, here in choices.items():
         equal &= (here == home.choices[node][:, None]).all(-1)
-    gradient = _gradients(home, roots, choices, decided & ~equal)
+    apart = decided & ~equal
+    gradient = _gradients(home, roots, choices, apart)
     differs = (gradient - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
-    inside = torch.zeros_like(decided)
+    inside, never = torch.zeros_like(decided), torch.zeros_like(decided)
+    if own is not None:
+        beyond = _gradients(home, roots, own.filled(choices, -before), apart & differs)
+        differs &= (beyond - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
     if home.ops is ENCLOSURE:
-        inside = _straight_inside(home, roots, decided & ~equal & ~differs)
-    return Placed(decided & equal, inside, decided & ~equal & differs, output[..., 0], gradient)
+        inside = _straight_inside(home, roots, apart & ~differs)
+    if own is None:
+        return Placed(decided & equal, inside, never, apart & differs, never, output[..., 0], gradient)
+    slope = home.slope(own.relu)[:, own.neurons]
+    flat, bent = slope.is_zero() & decided & equal, slope.excludes_zero() & decided & equal
+    return Placed(never, inside | flat, bent, apart & differs, apart, output[..., 0], gradient)
 
 
 def _gradients(home: Home, roots: Any, choices: Mapping[int, torch.Tensor], wanted: torch.Tensor) -> Any:

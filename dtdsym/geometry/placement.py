@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import vector
+from dtdsym.displayed import Displayed
 from dtdsym.errors import BudgetSpent
 from dtdsym.geometry.budget import Budget, Meter
 from dtdsym.geometry.cell import Pattern, cell_at
@@ -40,7 +41,7 @@ VIOLATIONS = ("boundary", "same_gradient_elsewhere", "outside", "no_root")
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class Place(Displayed):
     """Where a point lies, and why.
 
     pattern, gradient: of the region at x. regularity: of the other point; None where it was not needed. path: facet

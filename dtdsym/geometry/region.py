@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dtdsym.arithmetic.rational import vector
+from dtdsym.displayed import Displayed
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.component import Component
 from dtdsym.geometry.placement import place_in
@@ -13,7 +14,7 @@ from dtdsym.network.network import Network
 from dtdsym.network.slice import slice_at
 
 
-class Region(Component):
+class Region(Displayed, Component):
     """The linear region; `point in region` decides membership exactly."""
 
     def __contains__(self, point: Sequence[Any]) -> bool:

@@ -11,6 +11,7 @@ import torch
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions, nearest_float, vector
 from dtdsym.arithmetic.tensor import TENSOR
+from dtdsym.displayed import Displayed
 from dtdsym.errors import ShapeMismatch
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
@@ -24,7 +25,7 @@ SHOWN = 8  # entries
 DEVICE_ENTRIES = 2**26  # on other devices, where large parts are
 
 
-class Explanation(tuple[Fraction, ...]):
+class Explanation(Displayed, tuple[Fraction, ...]):
     """The exact relevance of each input, a tuple of Fractions; `.ledger` says where every other share of f(x) went."""
 
     def __new__(
@@ -35,6 +36,16 @@ class Explanation(tuple[Fraction, ...]):
         return made
 
     _asked: tuple[Network, Any, Rule | Composite]
+
+    @property
+    def network(self) -> Network:
+        """The network that was explained, cut to the logit."""
+        return self._asked[0]
+
+    @property
+    def rule(self) -> Rule | Composite:
+        """By which it was explained."""
+        return self._asked[2]
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -82,13 +93,14 @@ def flat_point(network: Network, x: Any) -> Any:
     return x.reshape(-1) if len(shape) > 1 and shape == network.input_shape else x
 
 
-def _rows_at_a_time(network: Network, device: torch.device) -> int:
+def rows_at_a_time(network: Network, device: torch.device) -> int:
+    """How many inputs are explained at once."""
     return max(1, (ENTRIES if device.type == "cpu" else DEVICE_ENTRIES) // max(network.sizes))
 
 
 def _explain_batch(network: Network, x: torch.Tensor, rule: Rule | Composite) -> torch.Tensor:
     if not len(x):
         raise ShapeMismatch("x is an empty batch; give at least one input")
-    rows = TENSOR.lift(x).double().reshape(len(x), -1).split(_rows_at_a_time(network, x.device))
+    rows = TENSOR.lift(x).double().reshape(len(x), -1).split(rows_at_a_time(network, x.device))
     parts = [propagate(network, TENSOR, evaluate(network, TENSOR, {0: part}), rule).input for part in rows]
     return torch.cat(parts).reshape(x.shape)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -112,12 +111,12 @@ def _preimage(ops: Arithmetic, node: Affine | Convolution, row: Any) -> Any:
     return ops.convolve_back(node.weight, node.bias, node.windows, row)
 
 
-_MAPS: WeakKeyDictionary[Layer, dict[str, PartMap]] = WeakKeyDictionary()
-
-
 def part_map(layer: Layer, part: Part) -> PartMap:
-    """q(W) of a layer, made once and kept as long as the layer."""
-    kept = _MAPS.setdefault(layer, {})
+    """q(W) of a layer, made once and kept as long as the layer, on which it depends and which therefore keeps it."""
+    kept: dict[str, PartMap] | None = layer.__dict__.get("_part_maps")
+    if kept is None:
+        kept = {}
+        object.__setattr__(layer, "_part_maps", kept)
     if part.name not in kept:
         kept[part.name] = _map(layer, part)
     return kept[part.name]

@@ -18,6 +18,7 @@ import numpy as np
 
 from dtdsym.arithmetic.dual import Dual, rationals
 from dtdsym.arithmetic.rational import nearest_float, vector
+from dtdsym.displayed import Displayed
 from dtdsym.errors import Inadmissible, InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -28,7 +29,7 @@ from dtdsym.relevance.explain import flat_point
 SHOWN = 8
 
 
-class Decomposition(tuple[Fraction, ...]):
+class Decomposition(Displayed, tuple[Fraction, ...]):
     """R^1(x) exactly, a tuple of Fractions; `.layers` holds R^1, ..., R^{n+1}, `.admissible` verdicts on the roots."""
 
     def __new__(

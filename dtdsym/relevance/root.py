@@ -30,16 +30,19 @@ class LayerRoots:
 
     denominator (..., out): exactly 0, there is no root (and roots = a); not 0, there is one; 1 where there always is.
     A root is degenerate iff it exists and its displacement is exactly 0 in all coordinates.
+    hinges: a node and its entries (out,) that are exactly 0 at the roots, by construction; None where they need not be.
     """
 
     roots: Any
     displacement: Any
     denominator: Any
+    hinges: tuple[int, np.ndarray] | None = None
 
     def at(self, columns: Any) -> LayerRoots:
-        """Those of some neurons (n,)."""
+        """Those of some neurons, columns: a tensor (n,)."""
+        hinges = None if self.hinges is None else (self.hinges[0], self.hinges[1][columns.cpu().numpy()])
         return LayerRoots(
-            self.roots[..., columns, :], self.displacement[..., columns, :], self.denominator[..., columns]
+            self.roots[..., columns, :], self.displacement[..., columns, :], self.denominator[..., columns], hinges
         )
 
 
@@ -74,7 +77,10 @@ def layer_roots(
     denominator = _spread(arithmetic, found.denominator, outputs)
     if own.family.whole:
         return LayerRoots(root[..., block, :], displacement[..., block, :], denominator[..., block])
-    return LayerRoots(root, displacement, denominator)
+    on_hinges = kind == "hinge" and own.family.direction is not None
+    return LayerRoots(
+        root, displacement, denominator, (where.output, np.arange(where.size)[block]) if on_hinges else None
+    )
 
 
 def roots_of_layer(

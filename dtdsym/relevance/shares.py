@@ -60,7 +60,7 @@ def steps(state: State, share: Share, relevance: Any) -> tuple[Any, Any, Any]:
         return arriving, None, None
     total = share.denominator
     if total is None:
-        parts = [_forward(state, term) for term in share.terms]
+        parts = [forward(state, term) for term in share.terms]
         total = reduce(ops.add, parts)
         if share.bias is not None:
             total = total + share.bias
@@ -97,7 +97,7 @@ def _lost(state: State, share: Share, relevance: Any, step: Any, total: Any, sig
     if share.bias is not None:
         yield "bias", step * share.bias
     if total is None:
-        passed = reduce(state.ops.add, [_forward(state, term) for term in share.terms])
+        passed = reduce(state.ops.add, [forward(state, term) for term in share.terms])
         yield "rule", relevance * share.coefficient - passed * step
     elif sign is not None:
         yield "epsilon", step * sign * share.epsilon
@@ -105,7 +105,8 @@ def _lost(state: State, share: Share, relevance: Any, step: Any, total: Any, sig
         yield "no_root", relevance * share.coefficient - step * total
 
 
-def _forward(state: State, term: Term) -> Any:
+def forward(state: State, term: Term) -> Any:
+    """sum_i p_i q(w_ji), for every neuron j (..., size)."""
     value, part = term
     return part_map(state.layer, part).forward(state.ops, _spread(state, value))
 

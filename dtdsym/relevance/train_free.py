@@ -58,14 +58,16 @@ def propagate(
     start: int = 0,
     *,
     seed: Any = None,
+    top: int | None = None,
     ledger: bool = False,
 ) -> Relevances:
     """Relevance of every node from `start` on, of a network of one logit, by one rule or a composite.
 
     values: what `evaluate` gives, for any batch; nodes that the logit does not depend on have relevance 0.
     seed: the relevance of the outputs (..., outputs), of which there may then be several; by default the logit's value.
+    top: the node that the seed is the relevance of, in place of the output; nodes above it are left out.
     """
-    last = len(network.nodes) - 1
+    last = len(network.nodes) - 1 if top is None else top
     if seed is None and network.sizes[last] != 1:
         raise ShapeMismatch(f"the network has {network.sizes[last]} outputs; cut it to the explained one: logit(index)")
     chosen = composite(rule)
@@ -98,7 +100,7 @@ def _passed(
     node = network.nodes[index]
     if index in network.linear:
         layer = network.linear[index]
-        at = values if chosen.reuse == "own" else _at_last_use(network, layer, values)
+        at = values if chosen.reuse == "own" else at_last_use(network, layer, values)
         found: Passed = chosen.rule(layer, network).pass_down(ops, layer, at, relevance, ledger=ledger)
         return [(layer.source, found.below)], found.lost
     match node:
@@ -106,7 +108,7 @@ def _passed(
             below = relevance if chosen.relu == "pass" else relevance * _active(ops, values[node.source])
             return [(node.source, below)], {} if chosen.relu == "pass" else {"dead": relevance - below}
         case Add():
-            return _through_add(network, node, ops, values, relevance, values[index], chosen)
+            return through_add(network, node, ops, values, relevance, values[index], chosen)
         case Concat():
             return pull_indexed(network, index, relevance, ops, None), {}
         case Take():
@@ -124,7 +126,7 @@ def _active(ops: Arithmetic, z: Any) -> Any:
     return ops.ratio(ops.relu(z), z)
 
 
-def _at_last_use(network: Network, layer: Layer, values: Mapping[int, Any]) -> Mapping[int, Any]:
+def at_last_use(network: Network, layer: Layer, values: Mapping[int, Any]) -> Mapping[int, Any]:
     """The values, with those of the last layer that has the same weights in this one's place."""
     if not isinstance(layer.linear, Affine | Convolution):
         return values
@@ -133,7 +135,7 @@ def _at_last_use(network: Network, layer: Layer, values: Mapping[int, Any]) -> M
     return {**values, layer.source: values[last.source], layer.output: values[last.output]}
 
 
-def _through_add(
+def through_add(
     network: Network,
     node: Add,
     ops: Arithmetic,
@@ -142,6 +144,7 @@ def _through_add(
     total: Any,
     chosen: Composite,
 ) -> tuple[Parts, Lost]:
+    """What an addition of value `total` passes on of its relevance (..., width) to each source, and what it loses."""
     cause = "skip" if chosen.epsilon("add") is None else "epsilon"
     if chosen.add == "proportional":
         step = _step(ops, relevance, total, chosen.epsilon("add"))

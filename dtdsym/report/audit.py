@@ -9,22 +9,25 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from dtdsym.displayed import Displayed
 from dtdsym.network.network import Network
 from dtdsym.report.html import page
-from dtdsym.report.terminal import render, to_html
+from dtdsym.report.terminal import render
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.run import conduct
 from dtdsym.survey.settings import Settings
 
 
-class Report(Findings):
+class Report(Displayed, Findings):
     """Findings that show themselves: print it with rich, evaluate it in Jupyter, or take `.to_json()`."""
 
     def __rich__(self) -> RenderableType:
         return render(self)
 
-    def _repr_html_(self) -> str:
-        return to_html(self)
+    def __repr__(self) -> str:
+        """Short: its tallies are long."""
+        roots = sum(row.tally.total for row in self.rows)
+        return f"Report({self.inputs.audited:,} inputs, {roots:,} roots of {self.network.source or 'a network'})"
 
     def to_html(self, command: str = "") -> str:
         """The report as one page that needs nothing else, with charts and pictures. command: that made the audit."""

@@ -30,11 +30,11 @@ def heatmap(
         rows, 1 + len(rules), figsize=(1.7 * (1 + len(rules)), 1.8 * rows + 0.3), squeeze=False, layout="constrained"
     )
     for row in range(rows):
-        _draw(axes[row][0], points[row], network.input_shape, f"input, logit {logits[row]}", signed=False)
+        draw(axes[row][0], points[row], network.input_shape, f"input, logit {logits[row]}", signed=False)
         for column, rule in enumerate(rules, start=1):
             exact = explain(network, points[row].tolist(), rule, logits[row])
             relevance = np.array([float(entry) for entry in exact])
-            _draw(axes[row][column], relevance, network.input_shape, over_lines(rule.label), signed=True)
+            draw(axes[row][column], relevance, network.input_shape, over_lines(rule.label), signed=True)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as err:
@@ -54,7 +54,8 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _draw(axes: Any, values: np.ndarray, shape: tuple[int, ...], title: str, *, signed: bool) -> None:
+def draw(axes: Any, values: np.ndarray, shape: tuple[int, ...], title: str, *, signed: bool) -> None:
+    """One input, or one relevance (signed), into its axes: a picture or bars."""
     axes.set_title(title, fontsize=8)
     image = as_image(values, shape, signed=signed)
     limit = float(np.abs(values if image is None else image).max()) or 1.0

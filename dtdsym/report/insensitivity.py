@@ -70,7 +70,7 @@ def shown(size: Fraction | None) -> str:
 
 def _change(claim: Mapping[str, Any]) -> LayerChange:
     witness = claim["witness"]
-    changes = [(change["logits"], from_text(change["l1"])) for change in witness.get("changes", ())]
+    changes = [(change["logits"], _size(change)) for change in witness.get("changes", ())]
     bound = witness.get("l1_bound")
     pairs = ", ".join(f"{a} and {b}: {shown(size)}" for (a, b), size in changes)
     return LayerChange(
@@ -80,3 +80,8 @@ def _change(claim: Mapping[str, Any]) -> LayerChange:
         None if bound is None else from_text(bound),
         pairs,
     )
+
+
+def _size(change: Mapping[str, Any]) -> Fraction:
+    """Exact, or the upper one of two bounds that are nearer to each other than floats tell."""
+    return from_text(change["l1"] if "l1" in change else change["at_most"])

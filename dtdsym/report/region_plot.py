@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +32,34 @@ def region_plot(
     title: str = "",
 ) -> None:
     """Write the picture to .svg, .pdf or .png. x (k,): an input whose region is marked. Raises InputError."""
-    pyplot = plotting()
-    with pyplot.rc_context({"svg.hashsalt": "dtdsym", "svg.fonttype": "path"}):
-        figure, axes = pyplot.subplots(figsize=_size(found), dpi=150, layout="constrained")
-        try:
-            draw_regions(axes, found, arrows=arrows, x=x, roots=roots)
-            axes.set_title(title or describe(found), fontsize=9)
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=7, frameon=False, handletextpad=0.6)
-            save(figure, path)
-        finally:
-            pyplot.close(figure)
+    with _drawn(found, title or describe(found), arrows=arrows, x=x, roots=roots) as figure:
+        save(figure, path)
+
+
+def region_svg(found: Arrangement, *, x: Sequence[Any] | None = None) -> str:
+    """The picture as an <svg> element, to stand in a page; its text alternative is its title. Raises InputError."""
+    title, made = describe(found), StringIO()
+    with _drawn(found, title, x=x) as figure:
+        figure.savefig(made, format="svg", metadata={"Date": None})
+    _, start, rest = made.getvalue().partition("<svg ")
+    alternative = escape(title + (", the input and its linear region marked" if x is not None else ""))
+    return f'{start}role="img" aria-label="{alternative}" style="max-width: 100%; height: auto" {rest}'
+
+
+@contextmanager
+def _drawn(found: Arrangement, title: str, **asked: Any) -> Iterator[Any]:
+    """The figure, as long as it is to be written; pyplot, whose backend may be a notebook's, is left alone."""
+    matplotlib = _matplotlib()
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "dtdsym", "svg.fonttype": "path"}):
+        figure = Figure(figsize=_size(found), dpi=150, layout="constrained")
+        axes = figure.subplots()
+        draw_regions(axes, found, **asked)
+        axes.set_title(title, fontsize=9)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=7, frameon=False, handletextpad=0.6)
+        yield figure
 
 
 def save(figure: Any, path: str) -> None:
@@ -55,14 +75,18 @@ def save(figure: Any, path: str) -> None:
 
 def plotting() -> Any:
     """matplotlib's pyplot, without a display. Raises InputError where it is not installed."""
+    _matplotlib().use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _matplotlib() -> Any:
     try:
         import matplotlib
     except ImportError as err:
         raise InputError("pictures need matplotlib: pip install 'dtdsym[plots]'") from err
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
+    return matplotlib
 
 
 def draw_regions(

@@ -65,7 +65,7 @@ def header(network: Network, box: Any, points: Any, logit: int | None) -> dict[s
 def render(found: Arrangement) -> RenderableType:
     """The counts in plain words, for a rich console."""
     outputs = "all outputs together" if found.logit is None else f"output {found.logit}"
-    title = f"Linear regions of {found.network.source}: {outputs}, {_where(found)}"
+    title = f"Linear regions of {found.network.source}: {outputs}, {where(found)}"
     lines: list[RenderableType] = [Text(title, style="bold")]
     for name, number in found.counts.items():
         if name in ("on_box", "unbounded") and not number:
@@ -76,7 +76,8 @@ def render(found: Arrangement) -> RenderableType:
     return Group(*lines)
 
 
-def _where(found: Arrangement) -> str:
+def where(found: Arrangement) -> str:
+    """The space and the box, in words."""
     size = found.chart.dimension
     flat = {1: "line", 2: "plane"}.get(size, f"flat of {size} dimensions")
     space = f"of all {size} inputs" if found.chart.whole else f"on the {flat} through {size + 1} inputs"

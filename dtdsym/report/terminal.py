@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Literal
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -24,13 +23,6 @@ def render(found: Findings) -> RenderableType:
         parts += [Text(title, style="bold"), *map(_line, lines), Text()] if lines else []
     parts += [Text("What was asked", style="bold"), _asked(found)]
     return Group(*parts)
-
-
-def to_html(found: Findings) -> str:
-    """The same as HTML, for notebooks."""
-    console = Console(record=True, width=110, file=StringIO())
-    console.print(render(found))
-    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
 
 def _line(told: Told) -> RenderableType:

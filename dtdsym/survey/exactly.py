@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -33,17 +34,25 @@ class ExactInput:
 
     def __init__(self, network: Network, x: np.ndarray, settings: Settings) -> None:
         self.network, self.x, self.settings = network, x, settings
-        self.values = evaluate(network, RATIONAL, {0: RATIONAL.lift(x)})
-        self.output = self.values[len(network.nodes) - 1][0]
         self._homes: dict[int, Component | OnHinge | BudgetSpent] = {}
         self._relevances: dict[Rule | Composite, Relevances] = {}
         self._roots: dict[tuple[Rule | Composite, int, int], list[Any]] = {}
         self._nearest: dict[tuple[int, int], FoundRoot | BudgetSpent] = {}
         self._witnesses: dict[int, Witness] = {}
 
+    @cached_property
+    def values(self) -> Mapping[int, Any]:
+        """Of all nodes."""
+        return evaluate(self.network, RATIONAL, {0: RATIONAL.lift(self.x)})
+
+    @property
+    def output(self) -> Any:
+        """The explained output, as a flint rational."""
+        return self.values[len(self.network.nodes) - 1][0]
+
     @property
     def logit(self) -> Fraction:
-        """The explained output."""
+        """The explained output, as a Fraction."""
         return fractions(np.array([self.output], dtype=object))[0]
 
     @cached_property

@@ -19,6 +19,7 @@ from dtdsym.survey.apart import Apart
 from dtdsym.survey.claims import table_claims
 from dtdsym.survey.inputs import GivenInputs, SampledInputs
 from dtdsym.survey.ledgers import InputLedger
+from dtdsym.survey.sample import neurons_of
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import COUNTS, Tally
 from dtdsym.survey.tool import ToolRules
@@ -193,7 +194,7 @@ class Findings:
         """The root table, one row a rule and layer."""
         kind = self.settings.root
         name, audited = kind.name if isinstance(kind, Nearest) else kind, self.inputs.audited
-        return [row.to_json(name, self.network.layer(row.layer).size * audited) for row in self.rows]
+        return [row.to_json(name, neurons_of(self.network, row.layer) * audited) for row in self.rows]
 
     @property
     def claims(self) -> list[dict[str, Any]]:

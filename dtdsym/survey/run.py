@@ -47,7 +47,7 @@ class Job:
     @property
     def parts(self) -> int:
         """In how many chunks the roots drawn at the same inputs are audited."""
-        return parts(self.settings, self.inputs.count)
+        return parts(self.network, self.settings, self.inputs.count)
 
     @property
     def chunks(self) -> int:

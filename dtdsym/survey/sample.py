@@ -28,22 +28,29 @@ class Drawn:
     whole: bool
 
 
-def parts(settings: Settings, inputs: int) -> int:
-    """In how many parts the draws at one input are done."""
-    return 1 if settings.sample_roots is None else max(1, -(-settings.sample_roots // (EACH * inputs)))
+def parts(network: Network, settings: Settings, inputs: int) -> int:
+    """In how many parts the draws at one input are done; one where all layers are audited whole."""
+    if settings.sample_roots is None or all(is_whole(network, settings, layer, inputs) for layer in settings.layers):
+        return 1
+    return max(1, -(-settings.sample_roots // (EACH * inputs)))
 
 
 def drawn(network: Network, settings: Settings, layer: int, inputs: int, number: int, part: int) -> Drawn:
     """The draws of input `number` of so many that belong to a part, whoever does it and when."""
-    size, times = network.layer(layer).size, settings.sample_roots
+    size, times = neurons_of(network, layer), settings.sample_roots
     if times is None or size * inputs <= times:
         return Drawn(np.arange(size if part == 0 else 0), part == 0)
     rng = np.random.default_rng([settings.seed, layer])
     where, neurons = rng.integers(inputs, size=times), rng.integers(size, size=times)
-    return Drawn(np.sort(neurons[where == number])[part :: parts(settings, inputs)], False)
+    return Drawn(np.sort(neurons[where == number])[part :: parts(network, settings, inputs)], False)
 
 
 def is_whole(network: Network, settings: Settings, layer: int, inputs: int) -> bool:
     """Whether all roots of a layer are audited."""
     times = settings.sample_roots
-    return times is None or network.layer(layer).size * inputs <= times
+    return times is None or neurons_of(network, layer) * inputs <= times
+
+
+def neurons_of(network: Network, layer: int) -> int:
+    """How many neurons of a layer have roots: of the last one that of the explained logit, whichever that is."""
+    return network.logit(0).layer(layer).size

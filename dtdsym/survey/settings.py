@@ -13,7 +13,7 @@ import torch
 
 from dtdsym.arithmetic.rational import fractions, vector
 from dtdsym.arithmetic.whole import whole_number
-from dtdsym.claims.decide import check_claim
+from dtdsym.claims.decide import OF_ANY_SIZE, check_claim
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import Network
@@ -181,7 +181,7 @@ class Settings:
         wanted = None if target is None else fractions(vector(target, size=network.sizes[0], name="target"))
         asked = Settings(
             read, chosen, number, wanted_root, allowed, min_logit, Budget.of(budget), engine, own, wanted,
-            _sample(network, sample_roots), whole_seed, _device(device),
+            _sample(network, sample_roots), whole_seed, checked_device(device),
         )  # fmt: skip
         asked.check(network)
         return asked
@@ -193,9 +193,10 @@ class Settings:
         needs += ["engine exact"] * (self.engine == "exact")
         if needs and self.numeric:
             raise InputError(f"{needs[0]}: the numeric engine proves nothing; ask it of engine auto")
-        if needs and large:
+        searched = [need for need in needs if need not in {f"claim {name}" for name in OF_ANY_SIZE}]
+        if searched and large:
             raise InputError(
-                f"{needs[0]}: needs exact searches, which are out of reach for a network of {work(network):,} "
+                f"{searched[0]}: needs exact searches, which are out of reach for a network of {work(network):,} "
                 f"multiply-adds and {network.sizes[0]:,} inputs; leave it out"
             )
         if self.sample_roots is not None and isinstance(self.root, Nearest):
@@ -212,7 +213,7 @@ def _sample(network: Network, asked: int | str | None) -> int | None:
     return number
 
 
-def _device(name: str) -> str:
+def checked_device(name: str) -> str:
     """A device that there is, and that computes."""
     try:
         if torch.empty(0, device=name).device.type not in ("cpu", "cuda"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dtdsym.network.layers import Affine, Convolution
+from dtdsym.network.layers import Convolution
 from dtdsym.network.network import Network
+from dtdsym.network.work import multiply_adds
 
 SMALL_WORK = 2**13
 """Multiply-adds of a forward pass up to which the rationals are as quick as enclosures of 100 bits."""
@@ -16,13 +17,7 @@ relevances in them grow too long."""
 
 def work(network: Network) -> int:
     """Multiply-adds of one forward pass."""
-    total = 0
-    for node in network.nodes:
-        if isinstance(node, Affine):
-            total += node.weight.size
-        elif isinstance(node, Convolution):
-            total += node.size * node.windows.entries
-    return total
+    return multiply_adds(network.nodes)
 
 
 def is_large(network: Network) -> bool:

@@ -11,7 +11,7 @@ import torch
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.c6 import EQUAL
-from dtdsym.geometry.batch import Home, place_batch
+from dtdsym.geometry.batch import Home, OwnHinges, place_batch
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts
@@ -148,30 +148,38 @@ def _still(found: LayerRoots) -> torch.Tensor:
     return torch.as_tensor(found.displacement.is_zero().all(-1) & found.denominator.excludes_zero())
 
 
+def _own_hinges(home: Home, found: LayerRoots) -> OwnHinges | None:
+    if found.hinges is None:
+        return None
+    return OwnHinges.of(home.network, *found.hinges, home.decided.device)
+
+
 def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
-    ops, placed = home.ops, place_batch(home, found.roots)
+    ops, placed = home.ops, place_batch(home, found.roots, _own_hinges(home, found))
     output = home.values[len(home.network.nodes) - 1]
     missing, still = _missing(found), _still(found)
     exists = found.denominator.excludes_zero()
     moved = found.displacement.excludes_zero().any(-1) & exists
     same, outside = placed.same_cell & moved, placed.outside & exists
-    straight = placed.same_segment & moved
+    straight, edge = placed.same_segment & moved, placed.boundary & moved
     place = torch.full(missing.shape, OPEN, device=missing.device)
     for name, mask in (
         ("no_root", missing),
         ("degenerate", still),
         ("same_cell", same),
         ("same_region_segment", straight),
+        ("boundary", edge),
         ("outside", outside),
     ):
         place[mask] = PLACES.index(name)
     change = output - placed.output
     along = ops.total(placed.gradient * found.displacement)
     residual = abs(change - along)
-    same = same | straight
+    same = same | straight | edge
     change = ops.where(same, along, change)  # equal by theorem, and the sharper of the two
     zero = still | same
-    size = torch.where(zero, 0.0, torch.where(outside & residual.excludes_zero(), residual.mid, torch.nan))
+    known = outside & ~placed.bends
+    size = torch.where(zero, 0.0, torch.where(known & residual.excludes_zero(), residual.mid, torch.nan))
     equal = torch.where(still, 1, _is_zero(change))
     facts = dict(
         zip(
@@ -182,7 +190,7 @@ def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     )
     if settings.engine == "exact":
         place, size = torch.full_like(place, OPEN), torch.full_like(size, torch.nan)
-    ceiling = torch.where(zero, 0.0, torch.where(outside, residual.upper(), torch.inf))
+    ceiling = torch.where(zero, 0.0, torch.where(known, residual.upper(), torch.inf))
     told = {name: fact.cpu().numpy() for name, fact in facts.items()}
     proved = torch.full_like(size, torch.inf)
     residuals, ceilings, stage, margin = (

@@ -411,8 +411,7 @@ def vector_on_its_ball():
 
 
 def nothing_near(self, patches_, value):
-    near = torch.zeros(len(value), 1, 4).double()
-    return near, near == 0
+    return torch.zeros(len(value), 1, 4).double()
 
 
 def no_product(rows, norm):
@@ -442,6 +441,18 @@ def test_a_bound_without_one_of_its_parts_is_caught(monkeypatch, module, name, f
     monkeypatch.setattr(module, name, flaw)
     with pytest.raises(AssertionError):
         experiment()
+
+
+def test_a_window_that_is_seen_by_zero_weights_only_gives_exactly_the_bias():
+    windows = Windows((2, 1, 2), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    weight, bias = frozen([[[[0.0]], [[3.0]]], [[[2.0]], [[0.0]]]]), frozen([0.5, 0.25])
+    part = torch.tensor([[0.7, 0.3, 0.0, 0.0]], dtype=torch.float64)
+    value = Pair(part, torch.zeros_like(part), part * 2.0**-100)
+    out = PAIR.convolve(weight, bias, windows, value)
+    assert (out.rad == 0).tolist() == [[True, True, False, False]]
+    assert out.high[0, :2].tolist() == [0.5, 0.5]
+    back = PAIR.convolve_back(weight, bias, windows, out * exact([[0.0, 0.0, 1.0, 1.0]]))
+    assert (back.rad == 0).tolist() == [[False, False, True, True]]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])

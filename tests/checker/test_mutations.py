@@ -20,6 +20,10 @@ OTHER_PLACES = (
 )  # fmt: skip
 
 
+SHARED = sequential(([[1, 2], [3, 1], [1, -2]], [0, 1, 0]), ([[1, 1, 2], [2, 1, 1]], [0, 0]), ([[1, 1]], [0]))
+"""a_2 = (4, 8, 0): the third neuron carries nothing under z+."""
+
+
 def kinds() -> dict[str, list[str]]:
     """One file for every place and every kind of evidence."""
     found = {
@@ -44,6 +48,7 @@ def kinds() -> dict[str, list[str]]:
         "c4": claim_lines(two, (3, 1), ["c4"], []),
         "c5": claim_lines(bent, (3, -1), ["c5"], ["w2", "lrp0"]),
         "c6": claim_lines(bent, (3, -1), ["c6"], ["w2", "lrp0"]),
+        "c7": claim_lines(SHARED, (2, 1), ["c7"], ["zplus", "w2", "zbox:-1:5"]),
         "nonpositive_bias": claim_lines(bent, (3, -1), ["nonpositive_bias"], []),
         "conservation": claim_lines(two, (3, 1), ["conservation"], ["w2", "lrp0"]),
         "admissible_root": claim_lines(bent, (3, -1), ["admissible_root"], []),

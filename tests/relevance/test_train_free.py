@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from fractions import Fraction
 from itertools import pairwise
 
@@ -205,3 +207,13 @@ def test_bad_inputs_are_refused(x, error, told):
 def test_an_unknown_rule_is_refused():
     with pytest.raises(RuleError, match="unknown rule 'magic'; the rules are lrp0"):
         explain(sequential(([[1, 1]], [0])), (1, 1), "magic")
+
+
+def test_what_was_made_of_a_network_goes_with_it():
+    network = sequential(([[1, -1]], [0]), ([[2]], [1]))
+    explain(network, torch.ones(1, 2), "w2")
+    explain(network, [1, 1], "zplus")
+    layers = [weakref.ref(layer) for layer in network.linear.values()]
+    del network
+    gc.collect()
+    assert [layer() for layer in layers] == [None, None]

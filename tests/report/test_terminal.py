@@ -64,7 +64,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing():
 
 def test_reports_display_themselves_in_notebooks():
     report = audit(sequential(([[1, 2]], [0])), [[1, 1]], rules=["zplus"])
-    assert "<pre" in report._repr_html_()
+    assert "<table>" in report._repr_html_()
     assert "zplus" in report._repr_html_()
 
 

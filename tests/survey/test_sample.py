@@ -66,7 +66,7 @@ def counted(report) -> dict:
 def test_workers_threads_and_a_resumed_journal_count_what_one_process_does(network, inputs, tmp_path, monkeypatch):
     settled = {**SPREAD, "sample_roots": 60, "seed": 5}
     alone = counted(dtdsym.audit(network, inputs, **settled))
-    assert parts(Settings.of(network, **settled), len(inputs)) == 2
+    assert parts(network, Settings.of(network, **settled), len(inputs)) == 2
     with ThreadPoolExecutor(2) as threads:
         assert counted(dtdsym.audit(network, inputs, **settled, executor=threads)) == alone
     journal = tmp_path / "run.jsonl"
@@ -105,7 +105,7 @@ def test_parts_share_out_the_draws_of_a_seed(network, monkeypatch, each):
     monkeypatch.setattr(sample, "EACH", each)
     settings = Settings.of(network, layers="all", sample_roots=40, seed=9)
     seen = {1: Counter(), 2: Counter()}
-    for layer, number, part in ((1, n, p) for n in range(5) for p in range(parts(settings, 5))):
+    for layer, number, part in ((1, n, p) for n in range(5) for p in range(parts(network, settings, 5))):
         for neuron in drawn(network, settings, layer, 5, number, part).neurons.tolist():
             seen[layer][number, neuron] += 1
     assert sum(seen[1].values()) == 40
@@ -127,6 +127,22 @@ def test_layers_are_drawn_apart(network):
 
 
 # Layers with no more roots than that
+
+
+def test_of_the_last_layer_only_the_explained_logit_has_roots(network, inputs):
+    generator = np.random.default_rng(0)
+    shapes = [(8, network.sizes[0]), (100, 8)]
+    wide = sequential(*[(generator.standard_normal(shape), np.ones(shape[0])) for shape in shapes], final_relu=False)
+    row = dtdsym.audit(wide, inputs, rules=["zplus"], layers=[2], sample_roots=50, min_logit=-1e9).roots[0]
+    assert (row["total"], row["sample"]) == (len(inputs), None)
+    many = np.concatenate([inputs] * 3)
+    row = dtdsym.audit(wide, many, rules=["zplus"], layers=[2], sample_roots=len(many) - 1, min_logit=-1e9).roots[0]
+    assert row["sample"]["of"] == len(many)
+
+
+def test_more_draws_than_roots_are_no_more_parts(network):
+    settings = Settings.of(network, layers="all", sample_roots=10**18)
+    assert parts(network, settings, 5) == 1
 
 
 def test_a_layer_with_fewer_roots_than_draws_is_audited_whole(network, inputs):

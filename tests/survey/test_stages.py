@@ -11,6 +11,7 @@ import torch
 from builders import conv_networks
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from large_models import resnet18
 from strategies import layers
 
 import dtdsym
@@ -256,6 +257,20 @@ def test_large_networks_are_sampled_unless_all_roots_are_asked_for(monkeypatch):
     assert stages_of(network) == (RADII,)
 
 
+@pytest.mark.parametrize("root", ["relevance", "hinge"])
+def test_roots_of_a_deep_residual_network_are_decided(root):
+    """Where windows see dead inputs only, z+ denominators are exactly 0, and relevances stay bounded."""
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 32, 32)
+    network = dtdsym.from_module(resnet18(0.0625), image).logit(0)
+    settings = Settings.of(network, rules=["zplus"], layers=[9], root=root, logit=0, min_logit=-1e30)
+    found = View(HUNDRED_BITS, network, image.double().reshape(1, -1).numpy(), settings).verdicts(
+        settings.rules[0], 9, np.arange(0, network.layer(9).size, 4)
+    )
+    assert (found.place != OPEN).all()
+    assert np.isin(found.place, [PLACES.index(name) for name in ("same_cell", "outside")]).any()
+
+
 def test_ladders_give_for_some_neurons_what_they_give_for_all(monkeypatch):
     network, point = random_dense(4), np.random.default_rng(4).standard_normal((2, 5))
     taken_for(monkeypatch, **LARGE)
@@ -288,3 +303,12 @@ def test_a_stream_gives_what_a_pass_gives_and_holds_what_is_needed(network, seed
             assert set(values) == needed | set(network.nodes[index].sources)
         assert seen == list(range(len(network.nodes)))
         assert torch.equal(outputs(network, stage, x.numpy()).mid, whole[len(network.nodes) - 1].mid)
+
+
+def test_class_insensitivity_is_decided_of_large_networks_too():
+    network = random_dense(1)
+    large, small = (audited(size, network, np.ones((1, 5)), claims=["c7"], rules=["zplus"], layers="all", min_logit=-99)
+                    for size in (LARGE, SMALL))  # fmt: skip
+    bounds = [[claim["witness"]["l1_bound"] for claim in report.claims if claim["claim"] == "c7"]
+              for report in (large, small)]  # fmt: skip
+    assert bounds[0] == bounds[1] != []
