@@ -26,6 +26,8 @@ examples:
   dtdsym verify net.pt                                        do the roots lie where the theory needs them?
   dtdsym verify net.pt --input x.npy --compare relevance.npy  is my explanation only gradient x input?
   dtdsym verify net.pt --input x.npy --claim c3 --target t.npy --certificates run.jsonl    can any be forged?
+  dtdsym verify net.pt --input x.npy --claim c7 --layer all   could the class change it at all? how far?
+  dtdsym sanity net.pt --input images.npy --plot checks.png   how far does it move with the class, and the layers?
   dtdsym check run.jsonl                                      is that so? without trusting what wrote it
   dtdsym explain-claim c3                                     what was claimed, and what holds
   dtdsym regions net.pt --box=-1:1 --plot regions.svg         see where such a network bends

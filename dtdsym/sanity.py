@@ -66,19 +66,21 @@ def _parser() -> argparse.ArgumentParser:
         "control. Measured in floats.",
         _EPILOG,
     )
-    add = parser.add_argument
-    add("--batchnorm", choices=("fold", "own"), default="fold", help="part of the layer before it (fold), or a layer")
+    add = parser.add_argument_group("what is measured").add_argument
+    add("--batchnorm", choices=("fold", "own"), default="fold", help="in the layer before it, or a layer (fold)")
     add("--input", metavar="FILE", required=True, help=".npy, .npz, .csv or .pt; one input a row")
     add("--rule", metavar="NAME[:PARAM...]", action="append", help="repeatable, also composites (zplus)")
     add("--check", choices=tuple(CHECKS), action="append", help="repeatable (all that fit)")
     add("--logit", metavar="K|argmax", default="argmax", help="the explained output (argmax: each input's largest)")
     add("--category", metavar="K,K,...", action="append", help="repeatable, of other-logit: outputs of one category")
     add("--seed", metavar="S", type=int, default=0, help="of outputs and weights that are drawn (0)")
-    add("--weights", choices=LAWS, default=LAWS[0], help="normal, as large as the old ones, or the old ones permuted")
+    add("--weights", choices=LAWS, default=LAWS[0], help="as large as the old ones, or these permuted (normal)")
+    add = parser.add_argument_group("how maps are made").add_argument
     add("--start", choices=STARTS, default=STARTS[0], help="relevance starts from 1, or from the output's value (one)")
     add("--absolute", action="store_true", help="maps without their signs")
     add("--channels", choices=CHANNELS, default=CHANNELS[0], help="are added up, or are pixels of their own (sum)")
     add("--device", default="cpu", help="where tensors are computed: cpu, cuda, cuda:1 (cpu)")
+    add = parser.add_argument_group("what comes out").add_argument
     add("--json", metavar="FILE|-", help="write all numbers as JSON; -: to standard output, and nothing else there")
     add("--plot", metavar="FILE", help="draw it: .png, .svg or .pdf; of several checks FILE-CHECK, one each")
     add("--quiet", action="store_true", help="nothing on standard output, no progress")

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from dtdsym import explain_claim, export, regions, verify
+from dtdsym import explain_claim, export, regions, sanity, verify
 from dtdsym.__main__ import COMMANDS
 from dtdsym.__main__ import main as dtdsym_main
 from dtdsym.checker.options import parser as checker_parser
@@ -18,6 +18,7 @@ PARSERS: dict[str, Callable] = {
     "verify": verify._parser,
     "regions": regions._parser,
     "export": export._parser,
+    "sanity": sanity._parser,
     "explain-claim": explain_claim._parser,
     "check": checker_parser,
     "prove": lambda: import_module("proofs.__main__")._arguments(),
@@ -77,7 +78,7 @@ def test_dtdsyms_own_examples_show_every_question(capsys):
     assert {"verify", "check", "explain-claim", "regions"} <= used
 
 
-@pytest.mark.parametrize("command", ["verify", "regions", "export"])
+@pytest.mark.parametrize("command", ["verify", "regions", "export", "sanity"])
 def test_options_are_grouped_and_their_defaults_told(capsys, command):
     """Whatever has a default that is no switch says so in brackets."""
     parser = PARSERS[command]()

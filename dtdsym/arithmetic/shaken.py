@@ -2,13 +2,15 @@
 
 Axis 0 of every value holds COPIES + 1 runs of one computation. Run 0 is torch's own. In the others whatever adds up
 terms, affine maps, convolutions, scales and sums, gets errors of random sign and the size that roundings have, SPREAD u
-times the sum of the terms' sizes. What the runs differ by is carried on by the network itself, so it knows its own
-conditioning. Values of fewer than three axes are constants, and have no runs. This proves nothing.
+times the sum of the terms' sizes, and SPREAD times the least float where products may underflow. What the runs differ
+by is carried on by the network itself, so it knows its own conditioning. Values of fewer than three axes are constants,
+and have no runs. This proves nothing.
 Source: stochastic arithmetic, Vignes, Mathematics and Computers in Simulation 35 (1993), 233-261.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -77,31 +79,24 @@ class ShakenArithmetic(TensorArithmetic):
     def affine(self, weight: np.ndarray, bias: np.ndarray, value: torch.Tensor) -> torch.Tensor:
         """value (..., in) @ weight.T + bias."""
         found = super().affine(weight, bias, value)
-        return self.rounded(found, _SIZES.affine(weight, bias, value[0].abs())) if _runs(value) else found
+        return self._products(found, value, lambda size: _SIZES.affine(weight, bias, size))
 
     def convolve(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, value: torch.Tensor) -> torch.Tensor:
         """torch's own convolution, with float32 products kept at float32."""
         with _full_precision(value):
             found = super().convolve(weight, bias, windows, value)
-            return (
-                self.rounded(found, _SIZES.convolve(weight, bias, windows, value[0].abs())) if _runs(value) else found
-            )
+            return self._products(found, value, lambda size: _SIZES.convolve(weight, bias, windows, size))
 
     def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: torch.Tensor) -> torch.Tensor:
         """The transposed convolution, likewise."""
         with _full_precision(row):
             found = super().convolve_back(weight, bias, windows, row)
-            return (
-                self.rounded(found, _SIZES.convolve_back(weight, bias, windows, row[0].abs())) if _runs(row) else found
-            )
+            return self._products(found, row, lambda size: _SIZES.convolve_back(weight, bias, windows, size))
 
     def scale(self, weight: np.ndarray, bias: np.ndarray, value: torch.Tensor) -> torch.Tensor:
         """value * weight + bias, channel by channel."""
         found = super().scale(weight, bias, value)
-        if not _runs(value):
-            return found
-        summand = super().scale(weight, bias, torch.zeros_like(value[0]))
-        return self.rounded(found, found[0].abs() + 2 * summand.abs())
+        return self._products(found, value, lambda size: _SIZES.scale(weight, bias, size))
 
     def add(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """left + right."""
@@ -119,6 +114,18 @@ class ShakenArithmetic(TensorArithmetic):
         if inverse.shape[1] == 1 or not _runs(row):
             return found
         return self.rounded(found, super().take_back(row[0].abs(), inverse))
+
+    def _products(
+        self, found: torch.Tensor, value: torch.Tensor, sizes: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """A linear map of a value, shaken. sizes: the map with the sizes of its weights, of values >= 0; of ones where
+        the value is not 0 it tells which outputs have terms at all, that all may underflow."""
+        if not _runs(value):
+            return found
+        size, numbers = sizes(value[0].abs()), torch.finfo(found.dtype)
+        if (size < numbers.tiny / numbers.eps).any():
+            size = size + (sizes(_has_terms(value[0])) > 0) * (2 * numbers.tiny)
+        return self.rounded(found, size)
 
     def _shake(self, value: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         """Errors of random sign and half to all of this size (...) in all runs but the first: those of two steps seldom
@@ -141,6 +148,10 @@ def apart(value: torch.Tensor) -> torch.Tensor:
 def margin(value: torch.Tensor) -> torch.Tensor:
     """(...): the size of the first run's number over what its sign could stand; below 1 it is not to be trusted."""
     return value[0].abs() / apart(value).clamp_min(torch.finfo(value.dtype).tiny)
+
+
+def _has_terms(value: torch.Tensor) -> torch.Tensor:
+    return (value != 0).to(value.dtype)
 
 
 def _runs(value: torch.Tensor) -> bool:

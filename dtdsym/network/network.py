@@ -137,6 +137,14 @@ class Network:
         return sum(arrays.values())
 
     @cached_property
+    def least_weight(self) -> float:
+        """The size of the smallest weight that is not 0, rounded; inf if all are."""
+        arrays = [abs(node.weight) for node in self.nodes if isinstance(node, Affine | Convolution | Scale)]
+        return float(
+            min((array[array != 0].min(initial=np.inf) for array in arrays if (array != 0).any()), default=np.inf)
+        )
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of the exact function as written: how nodes are wired, and their weights; names, files, the order of
         independent nodes and how the input is shaped do not count."""

@@ -17,8 +17,8 @@ MOST_INPUTS = 3
 
 @dataclass(frozen=True)
 class LayerChange:
-    """One layer: by how much the explanations of two logits differ there (L1, the largest of those compared), and the
-    proven bound; None where the claim was left open."""
+    """One layer k. largest: the greatest L1 distance of the normalised maps of two logits; bound: of how far the map can
+    move by what is done above the layer's input. None where the claim was left open."""
 
     layer: int
     verdict: str
@@ -47,7 +47,7 @@ class Curve:
         told = "; ".join(
             f"layer {at.layer}: largest {shown(at.largest)}, bound {shown(at.bound)}" for at in self.layers
         )
-        return line_chart(lines, f"{self.title}. {told}.", across="layer", up="L1 change between logits", whole=True)
+        return line_chart(lines, f"{self.title}. {told}.", across="layer k", up="L1 distance of maps", whole=True)
 
 
 def curves(claims: Sequence[Mapping[str, Any]]) -> Iterator[Curve]:

@@ -2,13 +2,14 @@
 
 Patterns and gradients are compared as floats have them. Every computation runs beside copies with shaken roundings
 (arithmetic/shaken.py): a root whose place hangs on a number that is not several times larger than what the copies
-differ by is flagged.
+differ by is flagged. So are all roots where products of the numbers that rules multiply may underflow.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +32,8 @@ from dtdsym.survey.verdicts import Verdicts
 
 NUMBERS = 2**24
 """Most numbers of one node's value that are held for a block of roots."""
+LEAST_EXPONENT = -800
+"""Of a product of two weights, two values and a relevance in float64: far from underflow, at 2^-1022."""
 
 
 class NumericLadder:
@@ -45,6 +48,7 @@ class NumericLadder:
         self._homes: dict[int, _Passage] = {}
         self._gradients: dict[int, Any] = {}
         self._relevances: dict[Rule | Composite, Relevances] = {}
+        self._in_range: dict[Rule | Composite, bool] = {}
 
     @cached_property
     def values(self) -> Mapping[int, torch.Tensor]:
@@ -86,6 +90,7 @@ class NumericLadder:
         if rule not in self._relevances:
             lowest = self.settings.lowest(self.network)
             self._relevances[rule] = propagate(self.network, self.rules, self.wide, rule, lowest)
+            self._in_range[rule] = self._multiplies_safely(self._relevances[rule])
         wanted = np.arange(self.network.layer(layer).size) if neurons is None else neurons
         each = max(1, NUMBERS // (len(self.x) * max(self.network.sizes)))
         parts = []
@@ -95,7 +100,13 @@ class NumericLadder:
                 self.network, self.rules, self.wide, self._relevances[rule], layer, rule, self.settings.kind, block
             )
             parts.append(self._placed(self.network.layer(layer).source, found))
-        return Verdicts.join(parts)
+        verdicts = Verdicts.join(parts)
+        return verdicts if self._in_range[rule] else replace(verdicts, margin=np.zeros_like(verdicts.margin))
+
+    def _multiplies_safely(self, relevances: Relevances) -> bool:
+        """Whether no product that a rule takes of weights, values and a relevance is near underflow."""
+        values, parts = (_least_exponent(side.values()) for side in (self.wide, relevances.at))
+        return 2 * math.log2(self.network.least_weight) + 2 * values + parts > LEAST_EXPONENT
 
     def _placed(self, start: int, found: LayerRoots) -> Verdicts:
         """The places of a block of roots (runs, inputs, n, size)."""
@@ -210,6 +221,13 @@ class _Passage:
         same = dead & (dead & winners).any(-1, keepdim=True)
         repeated = torch.tensor(~node.fresh, device=winners.device)
         return ahead.masked_fill(winners | same | repeated, math.inf).amin(-1)
+
+
+def _least_exponent(values: Iterable[torch.Tensor]) -> float:
+    """log2 of the smallest size in the first runs that is not 0; 0 if there is none."""
+    sizes = [value[0].abs() for value in values]
+    least = min((float(size.masked_fill(size == 0, math.inf).amin()) for size in sizes if size.numel()), default=1.0)
+    return math.log2(least) if least < math.inf else 0.0
 
 
 def _moved(step: torch.Tensor) -> torch.Tensor:

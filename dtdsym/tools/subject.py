@@ -54,7 +54,8 @@ class Subject:
 
 
 def subject(model: Any, x: Any) -> Subject:
-    """x: a batch (batch, ...) that the model takes. Raises InputError for a model in training mode; as from_module."""
+    """x: a batch (batch, ...) that the model takes. Raises InputError for a model in training mode, RuleError
+    where two modules share a weight; as from_module."""
     if not isinstance(model, nn.Module):
         raise InputError(f"the model is a {type(model).__name__}; give the torch.nn.Module that the tool explains")
     fickle = [name for name, part in model.named_modules() if part.training and isinstance(part, _FICKLE)]
@@ -66,7 +67,20 @@ def subject(model: Any, x: Any) -> Subject:
     folded = from_module(model, x[:1] if isinstance(x, torch.Tensor) and x.ndim else x)
     calls = _calls(model, x[:1])
     leaves = {name: part for name, part in model.named_modules() if calls[name]}
+    _check_apart(leaves)
     return Subject(folded, folded.unfolded(), leaves, calls)
+
+
+def _check_apart(leaves: dict[str, nn.Module]) -> None:
+    """Raises RuleError where two modules hold one weight: layers are told apart by the names of their weights."""
+    owners: dict[int, str] = {}
+    for name, part in leaves.items():
+        weight = getattr(part, "weight", None)
+        if isinstance(weight, torch.Tensor) and owners.setdefault(id(weight), name) != name:
+            raise RuleError(
+                f"layers {owners[id(weight)]!r} and {name!r} share one weight, so that their rules cannot be told "
+                "apart; give one of them a clone of it"
+            )
 
 
 def _calls(model: nn.Module, x: torch.Tensor) -> Counter[str]:

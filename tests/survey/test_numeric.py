@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from strategies import GAP, layers
 
 import dtdsym
+from dtdsym.arithmetic import shaken
 from dtdsym.arithmetic.shaken import ShakenArithmetic, apart, margin
 from dtdsym.arithmetic.tensor import TensorArithmetic
 from dtdsym.geometry.placement import PLACES
@@ -255,6 +256,11 @@ def sure(value):
     return torch.full(value.shape[1:], math.inf, dtype=value.dtype)
 
 
+def scaled(first: float, second: float):
+    """A network of two layers with weights of these sizes."""
+    return sequential(([[first, 2 * first], [first, -first / 2]], [0, 0]), ([[second, second]], [0]), final_relu=False)
+
+
 def all_zero(zeros, index):
     return np.ones((*zeros.shape[:-1], *index.shape), dtype=bool)
 
@@ -266,14 +272,40 @@ def all_zero(zeros, index):
         (numeric, "margin", sure, (CANCELLING, [BIG, 1.0, -BIG], "x", "numeric")),
         (numeric, "_moved", lambda step: sure(step[..., 0]), (NEARLY, [1.0, 1.75], "flat", "numeric:float32")),
         (numeric, "taken", all_zero, (pooled(), [0.0, 0.0, -1.0, -1.0], "w2", "numeric")),
+        (numeric, "LEAST_EXPONENT", -1e9, (scaled(1e-200, 1.0), [1.0, 1.0], "w2", "numeric")),
+        (shaken, "_has_terms", lambda value: value * 0, (scaled(1e-20, 1e-30), [1.0, 1.0], "w2", "numeric:float32")),
     ],
-    ids=["sums", "margins", "steps", "ties"],
+    ids=["sums", "margins", "steps", "ties", "products of rules", "products of layers"],
 )
 def test_without_one_of_its_measures_a_wrong_place_passes_for_sure(monkeypatch, module, name, flaw, case):
     all_flagged(wrong(*case))
     monkeypatch.setattr(module, name, flaw)
     with pytest.raises(AssertionError):
         all_flagged(wrong(*case))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rule", "engine"),
+    [
+        (1e-200, 1e-200, "zplus", "numeric"),
+        (1e-160, 1e-170, "zplus", "numeric"),
+        (1e-200, 1.0, "w2", "numeric"),
+        (1e-200, 1.0, "gamma:1", "numeric"),
+        (1e-30, 1e-30, "zplus", "numeric:float32"),
+        (1e-20, 1e-30, "w2", "numeric:float32"),
+    ],
+)
+def test_underflow_is_flagged(first, second, rule, engine):
+    found = wrong(scaled(first, second), [1.0, 1.0], rule, engine)
+    assert found
+    all_flagged(found)
+
+
+def test_small_numbers_that_do_not_underflow_are_no_doubt():
+    report = dtdsym.audit(
+        scaled(1.0, 1e-17), [[1.0, 1.0]], rules=["zplus"], domain="real", engine="numeric", min_logit=-1
+    )
+    assert report.roots[0]["flagged"] == 0
 
 
 def test_overflow_is_flagged():

@@ -237,6 +237,13 @@ def test_a_layer_that_is_also_called_as_a_function_is_refused_by_name():
         audited(Net(way), batch(4), 0)
 
 
+def test_two_layers_of_one_weight_are_refused_by_name():
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    with pytest.raises(RuleError, match=r"layers '0' and '2' share one weight.*give one of them a clone"):
+        audited(nn.Sequential(first, nn.ReLU(), second).double().eval(), batch(4), 0)
+
+
 def test_a_model_that_is_one_layer_has_no_rule_in_captum():
     found = audited(Net(plain_addition).first, batch(4), 0)
     assert [rule.rule for rule in found.tool.rules] == ["gradient"]
