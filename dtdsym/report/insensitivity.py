@@ -17,8 +17,8 @@ MOST_INPUTS = 3
 
 @dataclass(frozen=True)
 class LayerChange:
-    """One layer k. largest: the greatest L1 distance of the normalised maps of two logits; bound: of how far the map can
-    move by what is done above the layer's input. None where the claim was left open."""
+    """One layer k. largest: the greatest L1 distance of the normalised maps of two logits; bound: of how far the map
+    can move by what is done above the layer's input. None where the claim was left open."""
 
     layer: int
     verdict: str
