@@ -17,8 +17,8 @@ MOST_INPUTS = 3
 
 @dataclass(frozen=True)
 class LayerChange:
-    """One layer: by how much the explanations of two logits differ there (L1, the largest of those compared), and the
-    proven bound; None where the claim was left open."""
+    """One layer k. largest: the greatest L1 distance of the normalised maps of two logits; bound: of how far the map
+    can move by what is done above the layer's input. None where the claim was left open."""
 
     layer: int
     verdict: str
@@ -47,7 +47,7 @@ class Curve:
         told = "; ".join(
             f"layer {at.layer}: largest {shown(at.largest)}, bound {shown(at.bound)}" for at in self.layers
         )
-        return line_chart(lines, f"{self.title}. {told}.", across="layer", up="L1 change between logits", whole=True)
+        return line_chart(lines, f"{self.title}. {told}.", across="layer k", up="L1 distance of maps", whole=True)
 
 
 def curves(claims: Sequence[Mapping[str, Any]]) -> Iterator[Curve]:
@@ -70,7 +70,7 @@ def shown(size: Fraction | None) -> str:
 
 def _change(claim: Mapping[str, Any]) -> LayerChange:
     witness = claim["witness"]
-    changes = [(change["logits"], from_text(change["l1"])) for change in witness.get("changes", ())]
+    changes = [(change["logits"], _size(change)) for change in witness.get("changes", ())]
     bound = witness.get("l1_bound")
     pairs = ", ".join(f"{a} and {b}: {shown(size)}" for (a, b), size in changes)
     return LayerChange(
@@ -80,3 +80,8 @@ def _change(claim: Mapping[str, Any]) -> LayerChange:
         None if bound is None else from_text(bound),
         pairs,
     )
+
+
+def _size(change: Mapping[str, Any]) -> Fraction:
+    """Exact, or the upper one of two bounds that are nearer to each other than floats tell."""
+    return from_text(change["l1"] if "l1" in change else change["at_most"])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.network import network_hash
 from dtdsym.claims.box import IN_A_BOX
-from dtdsym.claims.decide import CLAIMS
+from dtdsym.claims.told import told
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
 
@@ -40,13 +38,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Family:
-    """All that was decided about one claim. source: where it stands, in a sentence. meaning: what is decided, by
-    paragraphs."""
+    """All that was decided about one claim. title: the claim; source: where it is printed, and what; meaning: the rest
+    of what is said of it, by label."""
 
     name: str
-    says: str
+    title: str
     source: str
-    meaning: Sequence[str]
+    meaning: Mapping[str, str]
     groups: Sequence[Group]
 
 
@@ -57,8 +55,10 @@ def families(found: Findings, claims: Sequence[Claim], command: str) -> Iterator
     for (name, about, in_box), members in list(alike(claims).items())[:MOST_GROUPS]:
         kept.setdefault((name, in_box), []).append(_group(found, about, members, command))
     for (name, in_box), made in kept.items():
-        source, meaning = statement(name, in_box=in_box)
-        yield Family(name, (IN_A_BOX if in_box else CLAIMS)[name], source, meaning, made)
+        said = told(name)
+        meaning = {label: text for label, text in said.parts.items() if label != "Printed"}
+        title = f"for all inputs of a box, {IN_A_BOX[name]}" if in_box else said.title
+        yield Family(name, title, said.parts["Printed"], {"Decided": said.for_all} if in_box else meaning, made)
 
 
 def alike(claims: Sequence[Claim]) -> dict[tuple[str, str, bool], list[Claim]]:
@@ -80,19 +80,12 @@ def _group(found: Findings, about: str, members: Sequence[Claim], command: str) 
     return Group(about, verdicts, bad, worst[:MOST_SHOWN], left, _recheck(found, worst[0], command))
 
 
-def statement(name: str, *, in_box: bool = False) -> tuple[str, list[str]]:
-    """Where a claim stands, and what is decided: the first paragraph of its module, and the others."""
-    module = import_module(f"dtdsym.claims.{name}{'_in_box' * in_box}")
-    first, *rest = inspect.cleandoc(module.__doc__ or name).split("\n\n")
-    return " ".join(first.split()), [" ".join(part.split()) for part in rest]
-
-
 def witness(claim: Claim) -> str:
     """What shows it, as JSON; cut where it is long."""
-    told = json.dumps(claim["witness"])
-    if len(told) <= LONGEST_WITNESS:
-        return told
-    return f"{told[:LONGEST_WITNESS]} ... ({len(told):,} characters; all of it is in the JSON report)"
+    text = json.dumps(claim["witness"])
+    if len(text) <= LONGEST_WITNESS:
+        return text
+    return f"{text[:LONGEST_WITNESS]} ... ({len(text):,} characters; all of it is in the JSON report)"
 
 
 def _recheck(found: Findings, claim: Claim, command: str) -> tuple[str, Sequence[str]]:
@@ -112,8 +105,8 @@ def _recheck(found: Findings, claim: Claim, command: str) -> tuple[str, Sequence
     if made is not None:
         return "It has no certificate: the evidence cost more than the budget.", []
     again = f"{command} --certificates {EVIDENCE}" if command else f'dtdsym.audit(..., certificates="{EVIDENCE}")'
-    told = "No certificates were written. The first of these writes them, the second, which a stranger can run, checks:"
-    return told, [again, _check(EVIDENCE, network_hash(found.network))]
+    how = "No certificates were written. The first of these writes them, the second, which a stranger can run, checks:"
+    return how, [again, _check(EVIDENCE, network_hash(found.network))]
 
 
 def _check(file: str, network: str) -> str:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 import tomllib
 from dataclasses import replace
 from fnmatch import fnmatch
 from fractions import Fraction
-from types import ModuleType
 
 import pytest
 from page_audits import HOSTILE, TARGET, Page, inputs, network, pictured
 
 import dtdsym
-from dtdsym.claims.decide import CLAIMS
+from dtdsym.claims import told as claims
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import sequential
@@ -23,9 +21,8 @@ from dtdsym.report import html, region_plot
 from dtdsym.report.audit import audit
 from dtdsym.report.expansions import worst_roots
 from dtdsym.report.html import page
-from dtdsym.report.insensitivity import curves
+from dtdsym.report.insensitivity import curves, shown
 from dtdsym.report.pictures import shown_inputs
-from dtdsym.report.verdicts import statement
 
 
 @pytest.fixture(scope="module")
@@ -149,24 +146,24 @@ def test_what_the_ledger_loses_is_drawn_with_its_sign(report, read):
 
 def test_pictures_are_the_explanations_gradient_x_input_and_the_forged_one(report):
     net = network(16, 8, 6, 3)
-    for shown in shown_inputs(report):
-        x = [Fraction(entry) for entry in inputs(4, 16)[shown.number]]
+    for each in shown_inputs(report):
+        x = [Fraction(entry) for entry in inputs(4, 16)[each.number]]
         step = Fraction(1, 10**9)
-        at = net(x)[shown.logit]
-        slopes = [(net([*x[:i], x[i] + step, *x[i + 1 :]])[shown.logit] - at) / step for i in range(16)]
+        at = net(x)[each.logit]
+        slopes = [(net([*x[:i], x[i] + step, *x[i + 1 :]])[each.logit] - at) / step for i in range(16)]
         expected = {
-            f"input {shown.number}": x,
-            **{rule: dtdsym.explain(net, x, rule, shown.logit) for rule in ("lrp0", "zplus", "w2")},
+            f"input {each.number}": x,
+            **{rule: dtdsym.explain(net, x, rule, each.logit) for rule in ("lrp0", "zplus", "w2")},
             "gradient x input": [slope * entry for slope, entry in zip(slopes, x, strict=True)],
             "forged": TARGET,
         }
-        assert [picture.title for picture in shown.pictures] == list(expected)
-        for picture in shown.pictures:
+        assert [picture.title for picture in each.pictures] == list(expected)
+        for picture in each.pictures:
             exact = expected[picture.title]
             assert picture.floats.tolist() == [float(entry) for entry in exact]
             assert picture.total == float(sum(exact))
             assert picture.signs == tuple(sum(map(test, exact)) for test in (_above, _below, _zero))
-        assert shown.failures == ()
+        assert each.failures == ()
 
 
 def _above(value):
@@ -196,10 +193,10 @@ def test_an_expansion_misses_at_the_root_what_the_table_says(report):
 
 def test_nearest_roots_are_drawn_where_they_were_asked_for(undrawn):
     report = audit(network(3, 4, 2), inputs(2, 3), rules=["zplus"], root="nearest:linf", logit=0, min_logit=-9)
-    shown = next(shown_inputs(report))
-    made = dtdsym.explain_by_nearest_roots(report.network, inputs(2, 3)[shown.number], norm="linf", logit=0)
-    assert shown.pictures[-1].title == "admissible roots (nearest:linf)"
-    assert shown.pictures[-1].floats.tolist() == [float(entry) for entry in made.relevance]
+    each = next(shown_inputs(report))
+    made = dtdsym.explain_by_nearest_roots(report.network, inputs(2, 3)[each.number], norm="linf", logit=0)
+    assert each.pictures[-1].title == "admissible roots (nearest:linf)"
+    assert each.pictures[-1].floats.tolist() == [float(entry) for entry in made.relevance]
     assert "no point of the closed linear region" in page(report) or not report.rows[0].tally.places["no_root"]
 
 
@@ -209,7 +206,7 @@ def test_what_cannot_be_drawn_is_told_in_a_sentence(monkeypatch):
     for claim in report.decided:
         if claim["claim"] == "c3":
             claim |= {"verdict": "refuted", "reason": "Nothing reaches it."}
-    monkeypatch.setattr(region_plot, "plotting", _no_plots)
+    monkeypatch.setattr(region_plot, "_matplotlib", _no_plots)
     told = [words for _, a, words in Page(page(report)).all("p") if a.get("class") == "failure"]
     assert told == ["Not drawn: the forged explanation. Refuted: Nothing reaches it."] * 3
     assert "No linear regions are drawn. Pictures need matplotlib." in page(report)
@@ -233,7 +230,7 @@ def test_inputs_that_are_no_pictures_have_bars_and_two_inputs_their_regions():
     report = audit(network(2, 5, 1), inputs(3, 2), rules=["w2"], logit=0, min_logit=-9)
     read = Page(page(report))
     values = [float(a["data-value"]) for _, a, _ in read.all("rect") if "data-value" in a]
-    assert values == [value for shown in shown_inputs(report) for p in shown.pictures for value in p.floats]
+    assert values == [value for each in shown_inputs(report) for p in each.pictures for value in p.floats]
     (regions,) = [a["alt"] for _, a, _ in read.all("img")]
     found = dtdsym.arrangement(report.network, box=[(-4, 4)] * 2, logit=0)
     assert re.search(r"around input 0: \d+ cells, \d+ regions, \d+ gradients", regions)
@@ -258,32 +255,47 @@ def test_a_large_audit_has_a_small_page_that_says_what_it_leaves_out(undrawn):
     assert "all of it is in the JSON report" in words
 
 
-def test_changes_of_relevance_with_the_logit_are_drawn_over_layers(monkeypatch, undrawn):
-    monkeypatch.setitem(CLAIMS, "c7", "explanations hardly depend on the logit")
-    monkeypatch.setitem(sys.modules, "dtdsym.claims.c7", ModuleType("c7", "C7, Sec. 5.\n\nIn full."))
-    report = pictured(claims=[], target=None)
-    sizes = {3: ("6/7", "9/7"), 1: ("2/7", "3/7")}
-    for layer, (size, bound) in sizes.items():
-        changes = [{"logits": [0, 1], "l1": size}, {"logits": [0, 2], "l1": "1/9"}]
-        report.decided.append(made_up("c7", 2, layer, witness={"tau": "1/2", "l1_bound": bound, "changes": changes}))
-    report.decided.append(made_up("c7", 2, 2))
-    (curve,) = curves(report.claims)
-    assert [(at.layer, at.largest, at.bound) for at in curve.layers] == [
-        (1, Fraction(2, 7), Fraction(3, 7)),
-        (2, None, None),
-        (3, Fraction(6, 7), Fraction(9, 7)),
-    ]
+def test_changes_of_relevance_with_the_logit_are_drawn_over_layers(undrawn):
+    report = audit(network(16, 8, 6, 3), inputs(2, 16), rules=["zplus"], layers="all", claims=["c7"])
+    (first, _) = found = list(curves(report.claims))
+    assert [curve.title for curve in found] == ["Input 0, zplus", "Input 1, zplus"]
+    decided = [claim for claim in report.decided if claim["input"] == 0]
+    assert [(at.layer, at.verdict) for at in first.layers] == [(c["layer"], c["verdict"]) for c in decided]
+    for at, claim in zip(first.layers, decided, strict=True):
+        assert at.bound == Fraction(claim["witness"]["l1_bound"])
+        assert at.largest == max(Fraction(change["l1"]) for change in claim["witness"]["changes"]) <= at.bound
     read = Page(page(report))
     assert read.flaws == []
     assert "Class-insensitivity over layers" in [words for _, _, words in read.all("h2")]
-    labels = [a["aria-label"] for _, a, _ in read.all("svg") if "aria-label" in a]
-    assert "Input 2. layer 1: largest 0.2857, bound 0.4286; layer 2: largest open, bound open" in " ".join(labels)
+    labels = " ".join(a["aria-label"] for _, a, _ in read.all("svg") if "aria-label" in a)
+    told = (f"layer {at.layer}: largest {shown(at.largest)}, bound {shown(at.bound)}" for at in first.layers)
+    assert f"Input 0, zplus. {'; '.join(told)}." in labels
 
 
-@pytest.mark.parametrize("claim", sorted(CLAIMS))
-def test_every_claim_has_its_source(claim):
-    source, _ = statement(claim)
-    assert "Sixt and Landgraf" in source or claim == "conservation"
+def test_layers_at_which_nothing_is_known_are_left_open():
+    """And a change may be known by bounds only."""
+    sizes = {3: {"at_least": "5/7", "at_most": "6/7"}, 1: {"l1": "2/7"}}
+    claims = [
+        made_up("c7", 2, layer, witness={"l1_bound": "9/7", "changes": [{"logits": [0, 1], **size}]})
+        for layer, size in sizes.items()
+    ]
+    (curve,) = curves([*claims, made_up("c7", 2, 2), made_up("c4", 2, None)])
+    assert [(at.layer, at.largest, at.bound) for at in curve.layers] == [
+        (1, Fraction(2, 7), Fraction(9, 7)),
+        (2, None, None),
+        (3, Fraction(6, 7), Fraction(9, 7)),
+    ]
+    assert [(at.pairs, shown(at.bound)) for at in curve.layers][:2] == [("0 and 1: 0.2857", "1.286"), ("", "open")]
+    assert next(curves([made_up("c7", 2, 2)])).chart is None
+
+
+def test_every_claim_stands_with_its_source(read):
+    headings = [words for _, _, words in read.all("h3")]
+    told = [words for _, _, words in read.all("p") if words.startswith("Source: ")]
+    for claim in ("c3", "c5", "c6", "conservation"):
+        assert claims.told(claim).title in headings
+        assert f"Source: {claims.told(claim).parts['Printed']}" in told
+    assert len(told) == 4
 
 
 def test_certificates_are_checked_by_the_command_on_the_page(tmp_path, undrawn):

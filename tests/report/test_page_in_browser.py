@@ -79,6 +79,7 @@ def shown(driver, file):
 def look(driver, scheme: str, media: str = "") -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+    driver.execute_async_script("const [done] = arguments; requestAnimationFrame(() => requestAnimationFrame(done));")
 
 
 def test_nothing_is_complained_of_and_nothing_fetched(shown, file):
