@@ -208,7 +208,7 @@ def _roots(
 
 def _show(options: argparse.Namespace, document: dict[str, Any], told: Any) -> None:
     if options.json not in (None, "-"):
-        with Path(options.json).open("w") as file:
+        with Path(options.json).open("w", encoding="utf-8") as file:
             file.writelines(written(document))
     if options.json == "-":
         sys.stdout.writelines(written(document))

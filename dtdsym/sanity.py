@@ -151,7 +151,7 @@ def _picture(path: str | None, check: str, checks: int) -> str | None:
 def _show(options: argparse.Namespace, found: list[SanityCheck]) -> None:
     text = json.dumps({"format": FORMAT, "checks": [one.to_json() for one in found]}, indent=1)
     if options.json not in (None, "-"):
-        Path(options.json).write_text(text + "\n")
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.json == "-":
         print(text)
     elif not options.quiet:

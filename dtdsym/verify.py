@@ -286,7 +286,7 @@ def _draw(network: Network, inputs: GivenInputs | SampledInputs, settings: Setti
 def _show(report: Report, options: argparse.Namespace) -> None:
     text = json.dumps(report.to_json(), indent=2)
     if options.json not in (None, "-"):
-        Path(options.json).write_text(text + "\n")
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.html:
         report.write_html(options.html, options.command)
     try:
