@@ -2,12 +2,8 @@
 
 Three facts are decided here. Equal strict choices of all neurons and pools: `same_cell`. Strict choices (so the point
 is regular) and a gradient that differs by a proven margin: `outside`. Choices that change on the way from the input,
-but none that F_l depends on: `same_region_segment`. Everything else goes on to the exact search.
-
-A root that lies on one neuron's hinge by construction (OwnHinges), with all other choices strict, has two cells
-around it. If the other choices are the input's, the way to it is in the input's cell, and it is on the edge
-(`boundary`) if F_l depends on the neuron, else `same_region_segment`; if neither cell has the input's gradient, it is
-`outside`.
+but none that F_l depends on: `same_region_segment`. Everything else goes on to the exact search. What is known besides
+of roots on their own neuron's hinge stands in own_hinges.py.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure, sign
 from dtdsym.arithmetic.tensor import take_entries
+from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.geometry.zeros import taken, zero_entries
 from dtdsym.network.evaluate import descendants, differentiate, stream
 from dtdsym.network.layers import MaxPool, Node, Relu
@@ -71,31 +68,6 @@ class Home:
         for index in range(len(network.nodes)):
             seen.look(index, values)
         return Home(network, start, values, seen.choices, _all_decided(seen.choices, values[start]), ops)
-
-
-@dataclass(frozen=True, eq=False)
-class OwnHinges:
-    """Roots each of which is exactly on the hinge of one neuron. relu: the node that bends there, and nothing else does
-    by reading the same pre-activation. neurons (n,): whose hinge root k is on."""
-
-    relu: int
-    neurons: torch.Tensor
-
-    @staticmethod
-    def of(network: Network, node: int, neurons: np.ndarray, device: torch.device) -> OwnHinges | None:
-        """For entries `neurons` of a node that are exactly 0; None unless just one node bends by them, a ReLU."""
-        readers = [
-            index for index, one in enumerate(network.nodes) if node in one.sources and isinstance(one, Relu | MaxPool)
-        ]
-        if len(readers) != 1 or not isinstance(network.nodes[readers[0]], Relu):
-            return None
-        return OwnHinges(readers[0], torch.from_numpy(neurons).to(device))
-
-    def filled(self, choices: Mapping[int, torch.Tensor], signs: torch.Tensor) -> dict[int, torch.Tensor]:
-        """The choices (batch, n, ...), with signs (batch, n) for the own neurons'."""
-        part = choices[self.relu]
-        places = self.neurons[:, None].expand(*part.shape[:-1], 1)
-        return {**choices, self.relu: part.scatter(-1, places, signs.unsqueeze(-1))}
 
 
 @dataclass(frozen=True, eq=False)

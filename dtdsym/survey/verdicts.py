@@ -11,7 +11,8 @@ import torch
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.c6 import EQUAL
-from dtdsym.geometry.batch import Home, OwnHinges, place_batch
+from dtdsym.geometry.batch import Home, place_batch
+from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.root import LayerRoots
 from dtdsym.survey.facts import Bounds, Facts

@@ -16,8 +16,9 @@ from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
 from dtdsym.arithmetic.pair import PAIR
 from dtdsym.errors import NoRoot
-from dtdsym.geometry.batch import Home, OwnHinges, place_batch
+from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.budget import Budget
+from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.network.builder import Builder
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network, sequential
