@@ -20,7 +20,8 @@ derived, corrected or refuted by a script of this folder, step by step. `python 
 *true*: it holds as printed. *corrected*: it does not, and what it means holds as corrected. *refuted*: it does not
 hold.
 """
-SYMBOLS = str.maketrans({c: rf"\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"})
+NAMED = {"~": "asciitilde", "^": "asciicircum", "\\": "backslash", "|": "bar", "<": "less", ">": "greater"}
+SYMBOLS = str.maketrans({c: rf"\{c}" for c in "&%$#_{}"} | {c: rf"\text{name}{{}}" for c, name in NAMED.items()})
 LONGEST = 400
 """Characters of a formula that LaTeX is to set on one line."""
 
@@ -40,8 +41,12 @@ def markdown(statements: Iterable[Statement]) -> str:
 
 def latex(derivations: Iterable[Derivation]) -> str:
     """A LaTeX document of all derivations."""
-    lines = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}", r"\usepackage[margin=2.5cm]{geometry}"]
-    lines += [
+    lines = [
+        r"\documentclass{article}",
+        r"\usepackage{amsmath,amssymb}",
+        r"\usepackage[margin=2.5cm]{geometry}",
+        r"\setlength{\parindent}{0pt}",
+        r"\setlength{\parskip}{4pt}",
         r"\allowdisplaybreaks",
         r"\begin{document}",
         r"\title{What holds of what the paper prints}",
@@ -53,7 +58,7 @@ def latex(derivations: Iterable[Derivation]) -> str:
             rf"\section*{{{_text(f'{s.id}: {s.title}')}}}",
             rf"\emph{{{_text(s.place)}.}} Printed: {_text(s.printed)}",
         ]
-        lines += ["", rf"\textbf{{{s.verdict}}}: {_text(s.reason)} Scope: {_text(s.scope)}"]
+        lines += ["", rf"\textbf{{{s.verdict}}}: {_text(s.reason)}. Scope: {_text(s.scope)}."]
         lines += ["", rf"Corrected: {_text(s.corrected)}"] if s.corrected else []
         for step in made.steps:
             lines += ["", _text(step.text), *_formula(step)]
@@ -79,7 +84,7 @@ def _side(side: Side) -> str:
 
 
 def _text(text: str) -> str:
-    return text.replace("\\", r"\textbackslash ").translate(SYMBOLS)
+    return text.translate(SYMBOLS)
 
 
 def _code(text: str) -> str:

@@ -323,7 +323,7 @@ def test_every_script_states_something():
 
 def test_latex_holds_every_formula():
     proof = derivation()
-    proof.equal("binomial & co", (X + Y) ** 2, X**2 + 2 * X * Y + Y**2)
+    proof.equal("binomial & co, |a_1| <= b", (X + Y) ** 2, X**2 + 2 * X * Y + Y**2)
     page = latex([proof])
     assert r"\left(x + y\right)^{2}" in page
-    assert r"binomial \& co" in page
+    assert r"binomial \& co, \textbar{}a\_1\textbar{} \textless{}= b" in page
