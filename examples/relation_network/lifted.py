@@ -35,14 +35,12 @@ class Paired(nn.Module):
         """Logits."""
         images = rows[:, : self.pixels].reshape(-1, 3, self.image, self.image)
         maps = nn.functional.pad(self.convolutions(images), (0, 0, 0, 0, 0, 2)) + self.places
-        question = rows[:, self.pixels :, None, None].expand(-1, -1, *maps.shape[2:])
-        # Joined before they are paired: each entry is then repeated 64 times twice, not 4,096 times at once, which
-        # keeps the index small that says where relevance comes back from.
-        both = torch.cat([maps, question], 1).flatten(2)
-        n = both.shape[2]
-        one, other = both[:, :, :, None].expand(-1, -1, -1, n), both[:, :, None, :].expand(-1, -1, n, -1)
-        features = maps.shape[1]
-        pairs = torch.cat([one[:, :features], other[:, :features], one[:, features:]], 1)
+        things, question, n = maps.flatten(2), rows[:, self.pixels :], self.places[0].numel()
+        pairs = torch.cat([
+            things[:, :, :, None].expand(-1, -1, -1, n),
+            things[:, :, None, :].expand(-1, -1, n, -1),
+            question[:, :, None, None].expand(-1, -1, n, n),
+        ], 1)  # fmt: skip
         return self.f(self.g(pairs).sum(3).sum(2) * self.share)
 
 

@@ -8,7 +8,7 @@ Ground-truth masks are those of CLEVR-XAI (Arras et al. 2022, doi:10.1016/j.inff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -200,9 +200,10 @@ WORDS = (
 """The vocabulary of generated questions; the first is padding."""
 
 
-def tokens(words: str, vocabulary: Sequence[str]) -> list[int]:
+def tokens(words: str, vocabulary: Sequence[str] | Mapping[str, int]) -> list[int]:
     """Numbers of the words. Raises ValueError, with the word, for one that the vocabulary has not."""
-    unknown = [word for word in words.split() if word not in vocabulary]
+    numbers = vocabulary if isinstance(vocabulary, Mapping) else {word: n for n, word in enumerate(vocabulary)}
+    unknown = [word for word in words.split() if word not in numbers]
     if unknown:
         raise ValueError(f"question {words!r}: the model does not know the word {unknown[0]!r}")
-    return [vocabulary.index(word) for word in words.split()]
+    return [numbers[word] for word in words.split()]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from .questions import KINDS, WORDS, Question, ask, tokens
-from .scenes import Scene, make_scene
+from .scenes import MOST, Scene, make_scene
 from .vocabulary import ANSWERS, ATTRIBUTES
 
 LENGTH = 12  # words of the longest question
 CELLS = 8
-TRAIN, HELD_OUT = 0, 1
+TRAIN, HELD_OUT, SMALL = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Sample:
     questions: tuple[Question, ...]
 
 
-def make_sample(seed: Sequence[int], side: int = 64, rounds: int = 1) -> Sample:
+def make_sample(seed: Sequence[int], side: int = 64, rounds: int = 1, most: int = MOST) -> Sample:
     """A scene of which every kind of question can be asked, `rounds` questions of each kind; all from the seed."""
     generator = np.random.default_rng(seed)
     while True:
-        scene = make_scene(generator, side)
+        scene = make_scene(generator, side, most)
         asked = [ask(generator, scene, kind) for _ in range(rounds) for kind in KINDS]
         questions = tuple(question for question in asked if question is not None)
         if len(questions) == len(asked):
@@ -43,21 +43,22 @@ def held_out(count: int, seed: int = 0, side: int = 64) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Batch:
-    """images (scenes, 3, side, side) uint8; tokens (scenes, questions, LENGTH); answers and kinds (scenes, questions),
-    numbers in ANSWERS and KINDS; cells (scenes, 5, 8, 8): whether an object's centre lies there, and its attributes."""
+    """images (scenes, 3, side, side) uint8; tokens (scenes, questions, words); answers and kinds (scenes, questions),
+    numbers of ANSWERS and of the kinds of questions; cells (scenes, 5, 8, 8): whether an object's centre lies there,
+    and its attributes; None where that is not known."""
 
     images: torch.Tensor
     tokens: torch.Tensor
     answers: torch.Tensor
     kinds: torch.Tensor
-    cells: torch.Tensor
+    cells: torch.Tensor | None = None
 
     def pick(self, scenes: torch.Tensor, questions: torch.Tensor) -> Batch:
         """Some scenes (n,), and of each some questions (n, m)."""
         own = scenes[:, None]
         return Batch(
             self.images[scenes], self.tokens[own, questions], self.answers[own, questions], self.kinds[own, questions],
-            self.cells[scenes],
+            None if self.cells is None else self.cells[scenes],
         )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def batch_of(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def padded(words: str, vocabulary: Sequence[str], length: int = LENGTH) -> list[int]:
+def padded(words: str, vocabulary: Sequence[str] | Mapping[str, int], length: int = LENGTH) -> list[int]:
     """The words' numbers, 0 behind the end."""
     found = tokens(words, vocabulary)
     if len(found) > length:

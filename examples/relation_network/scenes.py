@@ -56,9 +56,10 @@ class Scene:
     masks: np.ndarray
 
 
-def make_scene(generator: np.random.Generator, side: int = 64) -> Scene:
-    """A random scene: 3 to 6 objects, every attribute evenly and independently chosen, colours without repetition."""
-    count = int(generator.integers(FEWEST, MOST + 1))
+def make_scene(generator: np.random.Generator, side: int = 64, most: int = MOST) -> Scene:
+    """A random scene: 3 to `most` objects, every attribute evenly and independently chosen, colours without
+    repetition."""
+    count = int(generator.integers(FEWEST, most + 1))
     colours = generator.permutation(len(COLOURS))[:count]
     while True:
         things: list[Thing] = []

@@ -31,7 +31,8 @@ from torch import nn
 
 from .model import RelationNetwork, Sizes, save
 from .questions import KINDS, RELATIONAL, WORDS
-from .samples import TRAIN, Batch, batch_of, floats, held_out, make_sample
+from .samples import HELD_OUT, SMALL, TRAIN, Batch, batch_of, floats, held_out, make_sample
+from .scenes import FEWEST, MOST
 from .vocabulary import ATTRIBUTES
 
 HERE = Path(__file__).parent
@@ -46,9 +47,11 @@ class Plan:
     seed: int = 0
     see: int = 1500
     point: int = 4000
-    ask: int = 20000
-    widen: int = 3000
-    all: int = 1300
+    ask: int = 4700
+    relate: int = 9600
+    gather: int = 8000
+    widen: int = 2500
+    all: int = 1200
     scenes: int = 16
     questions: int = 4
     pool: int = 4000
@@ -70,12 +73,12 @@ class Plan:
         return sum(getattr(self, name) for name in STAGES)
 
 
-STAGES = ("see", "point", "ask", "widen", "all")
-POSITIONS = {"point": 8, "ask": 8, "widen": 20, "all": 64}
+STAGES = ("see", "point", "ask", "relate", "gather", "widen", "all")
+POSITIONS = {"point": 8, "ask": 8, "relate": 3, "gather": 8, "widen": 20, "all": 64}
 EASY = tuple(number for number, kind in enumerate(KINDS) if kind in ("query shape", "query size", "query material", "query color"))
 RELATING = tuple(number for number, kind in enumerate(KINDS) if kind in RELATIONAL)
 ROUNDS = 3  # questions of each kind about each scene
-QUICK = Plan(see=30, point=6, ask=6, widen=2, all=2, scenes=8, pool=16, chapter=100)
+QUICK = Plan(see=30, point=4, ask=2, relate=4, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
 
 
 class Trainer:
@@ -105,7 +108,7 @@ class Trainer:
 
     def _seen(self, draw: torch.Generator) -> torch.Tensor:
         """The loss of reading objects off single positions."""
-        batch = pool(self.plan, self.step // self.plan.chapter)
+        batch = pool(self.plan, self.step // self.plan.chapter, False)
         scenes = torch.randperm(len(batch.images), generator=draw)[: 2 * self.plan.scenes]
         cells = batch.cells[scenes]
         read, here = self.reading(self.model.train().convolutions(floats(batch.images[scenes]))), cells[:, 0] == 1
@@ -118,7 +121,7 @@ class Trainer:
     def _answered(self, stage: str, draw: torch.Generator) -> torch.Tensor:
         """The loss of answering questions from pairs of as many positions as the stage has."""
         plan = self.plan
-        batch = pool(plan, self.step // plan.chapter)
+        batch = pool(plan, self.step // plan.chapter, stage == "relate")
         kinds = len(KINDS)
         chosen = torch.tensor([n for n in range(ROUNDS * kinds) if stage != "point" or n % kinds in EASY])
         scenes = torch.randperm(len(batch.images), generator=draw)[: plan.scenes]
@@ -176,10 +179,12 @@ def _some(positions: torch.Tensor, cells: torch.Tensor, count: int, draw: torch.
 
 
 @lru_cache(maxsize=2)
-def pool(plan: Plan, chapter: int) -> Batch:
-    """The scenes of one chapter."""
+def pool(plan: Plan, chapter: int, small: bool) -> Batch:
+    """The scenes of one chapter; small: those of three objects."""
     first = chapter * plan.pool
-    return batch_of([make_sample((plan.seed, TRAIN, n), rounds=ROUNDS) for n in range(first, first + plan.pool)])
+    own, most = (SMALL, FEWEST) if small else (TRAIN, MOST)
+    numbers = range(first, first + plan.pool)
+    return batch_of([make_sample((plan.seed, own, n), rounds=ROUNDS, most=most) for n in numbers])
 
 
 def _answers(
@@ -214,6 +219,7 @@ def progress(trainer: Trainer, path: Path, every: int) -> Iterator[str]:
     """Train to the plan's end, saving on the way; lines that say how it goes, with answers to 1,000 held-out questions."""
     plan, losses = trainer.plan, []
     tested = batch_of(held_out(100, plan.seed))
+    small = batch_of([make_sample((plan.seed, HELD_OUT, n), most=FEWEST) for n in range(100)])
     begun = time.time()
     while trainer.step < plan.steps:
         stage, _ = plan.stage(trainer.step)
@@ -222,7 +228,8 @@ def progress(trainer: Trainer, path: Path, every: int) -> Iterator[str]:
             trainer.save(path)
             line = f"{stage} {trainer.step}/{plan.steps}, {time.time() - begun:.0f} s, loss {sum(losses) / len(losses):.3f}"
             if stage != "see":
-                shares = right(trainer.model, tested, POSITIONS[stage])
+                few = stage == "relate"
+                shares = right(trainer.model, small if few else tested, POSITIONS[stage])
                 line += ", right: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
             losses = []
             yield line
