@@ -1,7 +1,8 @@
 """Questions about a scene, with answers and the objects that each step of their programs finds.
 
 Ten types, of which four relate objects to each other. Each is asked only where it has one answer, and the answer does
-not follow from the words: yes and no are equally frequent for one and the same wording, attributes nearly so.
+not follow from the words: for one and the same wording yes and no are about equally frequent, and so are attributes.
+Small counts are more frequent than large ones.
 
 Ground-truth masks are those of CLEVR-XAI (Arras et al. 2022, doi:10.1016/j.inffus.2021.11.008).
 """
@@ -70,11 +71,6 @@ def _named(things: Sequence[Thing], number: int) -> list[Step]:
     return [*_filtered(things, color=things[number].color), ("unique", frozenset([number]))]
 
 
-def _two(draw: np.random.Generator, things: Sequence[Thing]) -> tuple[int, int]:
-    first, second = draw.permutation(len(things))[:2]
-    return int(first), int(second)
-
-
 def _one_of(draw: np.random.Generator, names: Sequence[str]) -> str:
     return names[int(draw.integers(len(names)))]
 
@@ -127,21 +123,39 @@ _PLACES: dict[str, Callable[[Thing, Thing], bool]] = {
 }
 
 
-def _position(draw: np.random.Generator, things: Sequence[Thing]) -> Question:
-    one, other = _two(draw, things)
+def _beside(draw: np.random.Generator, things: Sequence[Thing]) -> tuple[int, str, frozenset[int]]:
+    """A thing, a direction, and which others lie there."""
+    number = int(draw.integers(len(things)))
     place = _one_of(draw, tuple(_PLACES))
-    words = f"is the {things[one].color} thing {place} the {things[other].color} thing"
-    answer = "yes" if _PLACES[place](things[one], things[other]) else "no"
-    return Question("position", words, answer, (*_named(things, one), *_named(things, other)))
+    found = frozenset(n for n, t in enumerate(things) if n != number and _PLACES[place](t, things[number]))
+    return number, place, found
+
+
+def _count_position(draw: np.random.Generator, things: Sequence[Thing]) -> Question:
+    """How many things lie on one side of a thing."""
+    number, place, found = _beside(draw, things)
+    words = f"how many things are {place} the {things[number].color} thing"
+    return Question("count position", words, COUNTS[len(found)], (*_named(things, number), ("relate", found)))
+
+
+def _query_position(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None:
+    """The shape of the one thing that lies on one side of a thing."""
+    number, place, found = _beside(draw, things)
+    if len(found) != 1:
+        return None
+    words = f"what shape is the thing {place} the {things[number].color} thing"
+    steps = (*_named(things, number), ("relate", found), ("unique", found))
+    return Question("query position", words, things[min(found)].shape, steps)
 
 
 def _same(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None:
     """Whether two things agree in one attribute."""
-    one, other = _two(draw, things)
-    attribute = _one_of(draw, ("size", "material", "shape"))
-    agree = getattr(things[one], attribute) == getattr(things[other], attribute)
-    if agree != bool(draw.integers(2)):
+    attribute, agree = _one_of(draw, ("size", "material", "shape")), bool(draw.integers(2))
+    values = [getattr(t, attribute) for t in things]
+    pairs = [(n, m) for n, one in enumerate(values) for m, other in enumerate(values) if n != m and (one == other) == agree]
+    if not pairs:
         return None
+    one, other = pairs[int(draw.integers(len(pairs)))]
     words = f"do the {things[one].color} thing and the {things[other].color} thing have the same {attribute}"
     return Question("same", words, "yes" if agree else "no", (*_named(things, one), *_named(things, other)))
 
@@ -155,19 +169,6 @@ def _count_same(draw: np.random.Generator, things: Sequence[Thing]) -> Question:
     return Question("count same", words, COUNTS[len(found)], (*_named(things, number), ("same", found)))
 
 
-def _closest(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None:
-    """The shape of the nearest other thing, where the second nearest is clearly further."""
-    number = int(draw.integers(len(things)))
-    t = things[number]
-    far = sorted((float(np.hypot(o.x - t.x, o.y - t.y)), n) for n, o in enumerate(things) if n != number)
-    if far[1][0] < 1.25 * far[0][0]:
-        return None
-    nearest = far[0][1]
-    words = f"what shape is the thing closest to the {t.color} thing"
-    steps = (*_named(things, number), ("closest", frozenset([nearest])), ("unique", frozenset([nearest])))
-    return Question("query closest", words, things[nearest].shape, steps)
-
-
 KINDS: dict[str, Callable[[np.random.Generator, Sequence[Thing]], Question | None]] = {
     "query shape": _query("shape"),
     "query size": _query("size"),
@@ -175,12 +176,12 @@ KINDS: dict[str, Callable[[np.random.Generator, Sequence[Thing]], Question | Non
     "query color": _query_color,
     "exist": _exist,
     "count": _count,
-    "position": _position,
     "same": _same,
     "count same": _count_same,
-    "query closest": _closest,
+    "count position": _count_position,
+    "query position": _query_position,
 }
-RELATIONAL = ("position", "same", "count same", "query closest")
+RELATIONAL = ("same", "count same", "count position", "query position")
 
 
 def ask(draw: np.random.Generator, scene: Scene, kind: str) -> Question | None:
@@ -194,7 +195,7 @@ def ask(draw: np.random.Generator, scene: Scene, kind: str) -> Question | None:
 
 WORDS = (
     "", "what", "how", "many", "is", "are", "there", "a", "the", "thing", "things", "other", "have", "same", "as", "do",
-    "and", "left", "right", "of", "above", "below", "closest", "to", *ATTRIBUTES, *SIZES, *ATTRIBUTES["color"],
+    "and", "left", "right", "of", "above", "below", *ATTRIBUTES, *SIZES, *ATTRIBUTES["color"],
     *MATERIALS, *SHAPES,
 )  # fmt: skip
 """The vocabulary of generated questions; the first is padding."""

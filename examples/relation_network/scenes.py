@@ -26,7 +26,7 @@ RGB = {
 RADII = {"small": 4.4, "large": 7.6}
 """Half of an object's height, in pixels of an image of 64 x 64."""
 GROUND = 0.62
-FEWEST, MOST = 3, 6
+FEWEST, MOST = 3, 5
 APART = 2.5  # pixels of 64: between the centres of two objects, in each direction
 
 

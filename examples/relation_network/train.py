@@ -7,10 +7,11 @@ training has stages, each short of the next by what the scene's description give
 
 1. see: the convolutional stack alone learns to read objects off single positions, through one linear layer that is
    no part of the network. After it, the stack stands still until the last stage.
-2. point: pairs of 8 positions, those of the objects' centres and random others; only questions about attributes.
-3. ask: the same with all questions.
-4. widen: pairs of 20 positions.
-5. all: all pairs of 64 positions, the whole network at once, with no description of the scene.
+2. point: scenes of three objects, and pairs of only the three positions of their centres; questions about attributes.
+3. relate: the same with all questions, more than half of them relational.
+4. gather: all scenes; pairs of 8 positions, the objects' centres and random others.
+5. widen: pairs of 20 positions.
+6. all: all pairs of 64 positions, the whole network at once, with no description of the scene.
 
 Scenes never run out: every 4,000 steps draw on 4,000 new ones. The seed fixes everything; a step's batch follows from
 its number, so that --resume continues as if nothing had happened.
@@ -45,13 +46,12 @@ class Plan:
     """On how many steps of each stage, and on what: a chapter is how many steps share a pool of scenes."""
 
     seed: int = 0
-    see: int = 1500
-    point: int = 4000
-    ask: int = 4700
-    relate: int = 9600
-    gather: int = 8000
+    see: int = 1200
+    point: int = 2500
+    relate: int = 9000
+    gather: int = 5000
     widen: int = 2500
-    all: int = 1200
+    all: int = 1000
     scenes: int = 16
     questions: int = 4
     pool: int = 4000
@@ -73,12 +73,13 @@ class Plan:
         return sum(getattr(self, name) for name in STAGES)
 
 
-STAGES = ("see", "point", "ask", "relate", "gather", "widen", "all")
-POSITIONS = {"point": 8, "ask": 8, "relate": 3, "gather": 8, "widen": 20, "all": 64}
+STAGES = ("see", "point", "relate", "gather", "widen", "all")
+SMALL_STAGES = ("point", "relate")
+POSITIONS = {"point": 3, "relate": 3, "gather": 8, "widen": 20, "all": 64}
 EASY = tuple(number for number, kind in enumerate(KINDS) if kind in ("query shape", "query size", "query material", "query color"))
 RELATING = tuple(number for number, kind in enumerate(KINDS) if kind in RELATIONAL)
 ROUNDS = 3  # questions of each kind about each scene
-QUICK = Plan(see=30, point=4, ask=2, relate=4, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
+QUICK = Plan(see=30, point=4, relate=4, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
 
 
 class Trainer:
@@ -121,7 +122,7 @@ class Trainer:
     def _answered(self, stage: str, draw: torch.Generator) -> torch.Tensor:
         """The loss of answering questions from pairs of as many positions as the stage has."""
         plan = self.plan
-        batch = pool(plan, self.step // plan.chapter, stage == "relate")
+        batch = pool(plan, self.step // plan.chapter, stage in SMALL_STAGES)
         kinds = len(KINDS)
         chosen = torch.tensor([n for n in range(ROUNDS * kinds) if stage != "point" or n % kinds in EASY])
         scenes = torch.randperm(len(batch.images), generator=draw)[: plan.scenes]
@@ -228,7 +229,7 @@ def progress(trainer: Trainer, path: Path, every: int) -> Iterator[str]:
             trainer.save(path)
             line = f"{stage} {trainer.step}/{plan.steps}, {time.time() - begun:.0f} s, loss {sum(losses) / len(losses):.3f}"
             if stage != "see":
-                few = stage == "relate"
+                few = stage in SMALL_STAGES
                 shares = right(trainer.model, small if few else tested, POSITIONS[stage])
                 line += ", right: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
             losses = []
