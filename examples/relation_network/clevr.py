@@ -84,7 +84,7 @@ class Clevr:
         chosen = [(self.asked[name] * questions)[:questions] for name in names]
         numbers = {word: number for number, word in enumerate(vocabulary)}
         return Batch(
-            torch.stack([torch.from_numpy(picture(self.images / name, side)).permute(2, 0, 1) for name in names]),
+            torch.stack([torch.tensor(picture(self.images / name, side)).permute(2, 0, 1) for name in names]),
             torch.tensor([[padded(words_of(q["question"]), numbers, LONGEST) for q in part] for part in chosen]),
             torch.tensor([[ANSWERS.index(q["answer"]) for q in part] for part in chosen]),
             torch.tensor([[self.kinds.index(kind_of(q["program"])) for q in part] for part in chosen]),
@@ -120,7 +120,7 @@ def xai_cases(root: Path, part: str, side: int, count: int) -> Iterator[Case]:
 
 def picture(path: Path, side: int) -> np.ndarray:
     """(side, side, 3) uint8, scaled. Raises LayoutError if it is not there."""
-    from PIL import Image  # noqa: PLC0415 - comes with matplotlib, and only real data needs it
+    from PIL import Image
 
     if not path.exists():
         raise LayoutError(f"{path} is not there; expected images/ as the data's authors packed it")
@@ -135,9 +135,7 @@ def _mask(path: Path, side: int) -> np.ndarray:
 
 
 def _case(question: dict[str, Any], image: np.ndarray, scene: str, masks: dict[str, np.ndarray]) -> Case:
-    return Case(
-        image, words_of(question["question"]), question["answer"], kind_of(question["program"]), scene, masks
-    )
+    return Case(image, words_of(question["question"]), question["answer"], kind_of(question["program"]), scene, masks)
 
 
 def _json(path: Path, root: Path, layout: str) -> dict[str, Any]:

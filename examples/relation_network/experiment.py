@@ -124,10 +124,14 @@ class Outcome:
     other_question: Differences
     truth: dict[tuple[str, str], list[tuple[float, float, float]]]
 
+    @staticmethod
+    def of_nothing() -> Outcome:
+        """Before anything is measured."""
+        return Outcome(nothing(), nothing(), {})
 
-def run(explainer: Explainer, asked: Sequence[Asked], rule: str) -> Iterator[Outcome]:
-    """The outcome so far, after each part; the last is whole."""
-    outcome = Outcome(nothing(), nothing(), {})
+
+def add(outcome: Outcome, explainer: Explainer, asked: Sequence[Asked], rule: str) -> Iterator[int]:
+    """Measure part after part into the outcome; how many cases it has, after each."""
     for start in range(0, len(asked), PART):
         part = asked[start : start + PART]
         maps = explained(explainer, part, rule)
@@ -138,7 +142,7 @@ def run(explainer: Explainer, asked: Sequence[Asked], rule: str) -> Iterator[Out
             for name, mask in one.case.masks.items():
                 measured = mass_accuracy(relevance, mask), rank_accuracy(relevance, mask), float(mask.mean())
                 outcome.truth.setdefault((one.case.kind, name), []).append(measured)
-        yield outcome
+        yield start + len(part)
 
 
 RULES = (LRP, CONTROL)

@@ -36,7 +36,7 @@ class Explainer:
 
     def rows(self, cases: Sequence[Case]) -> torch.Tensor:
         """What the lifted network takes (cases, inputs)."""
-        images = torch.stack([torch.from_numpy(case.image.copy()).permute(2, 0, 1) for case in cases])
+        images = torch.stack([torch.tensor(case.image).permute(2, 0, 1) for case in cases])
         longest = max(len(case.words.split()) for case in cases)
         words = self.model.sizes.words
         return rows_of(self.model, floats(images), torch.tensor([padded(c.words, words, longest) for c in cases]))

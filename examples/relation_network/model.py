@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,13 @@ class RelationNetwork(nn.Module):
         super().__init__()
         self.sizes = sizes
         channels = [3, *[sizes.channels] * len(sizes.strides)]
-        self.convolutions = nn.Sequential(*(
-            part
-            for before, after, stride in zip(channels[:-1], channels[1:], sizes.strides, strict=True)
-            for part in (nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
-        ))
+        self.convolutions = nn.Sequential(
+            *(
+                part
+                for before, after, stride in zip(channels[:-1], channels[1:], sizes.strides, strict=True)
+                for part in (nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
+            )
+        )
         self.words = nn.Embedding(len(sizes.words), sizes.embedding, padding_idx=0)
         self.lstm = nn.LSTM(sizes.embedding, sizes.question, batch_first=True)
         self.features = sizes.channels + 2
@@ -107,8 +110,9 @@ class RelationNetwork(nn.Module):
 
 
 def _perceptron(widths: Sequence[int]) -> nn.Sequential:
-    layers = zip(widths[:-1], widths[1:], strict=True)
-    return nn.Sequential(*(part for before, after in layers for part in (nn.Linear(before, after), nn.ReLU())))
+    return nn.Sequential(
+        *(part for before, after in pairwise(widths) for part in (nn.Linear(before, after), nn.ReLU()))
+    )
 
 
 def save(model: RelationNetwork, path: Path) -> None:

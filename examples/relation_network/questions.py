@@ -152,7 +152,9 @@ def _same(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None
     """Whether two things agree in one attribute."""
     attribute, agree = _one_of(draw, ("size", "material", "shape")), bool(draw.integers(2))
     values = [getattr(t, attribute) for t in things]
-    pairs = [(n, m) for n, one in enumerate(values) for m, other in enumerate(values) if n != m and (one == other) == agree]
+    pairs = [
+        (n, m) for n, one in enumerate(values) for m, other in enumerate(values) if n != m and (one == other) == agree
+    ]
     if not pairs:
         return None
     one, other = pairs[int(draw.integers(len(pairs)))]

@@ -1,4 +1,4 @@
-"""Generated scenes with questions, as the network takes them: held-out ones to test on, and endless ones to train on."""
+"""Generated scenes with questions, as the network takes them: some to test on, and endless ones to train on."""
 
 from __future__ import annotations
 

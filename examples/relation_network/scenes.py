@@ -64,9 +64,7 @@ def make_scene(generator: np.random.Generator, side: int = 64, most: int = MOST)
     while True:
         things: list[Thing] = []
         for colour in colours:
-            size, material, shape = (
-                names[generator.integers(len(names))] for names in (SIZES, MATERIALS, SHAPES)
-            )
+            size, material, shape = (names[generator.integers(len(names))] for names in (SIZES, MATERIALS, SHAPES))
             placed = _placed(generator, things, RADII[size] / 64)
             if placed is None:
                 break

@@ -1,6 +1,6 @@
 """Train the relation network on generated scenes.
 
-    python -m examples.relation_network.train [--resume] [--quick] [--out FILE]
+    python -m examples.relation_network.train [--resume] [--quick] [--seed 0] [--out FILE] [--clevr CLEVR_v1.0]
 
 The loss of all 64 x 64 pairs hardly falls at first: a network that cannot yet see has nothing to relate. So the
 training has stages, each short of the next by what the scene's description gives (CLEVR has such descriptions too):
@@ -21,15 +21,17 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from .clevr import Clevr, LayoutError
 from .model import RelationNetwork, Sizes, save
 from .questions import KINDS, RELATIONAL, WORDS
 from .samples import HELD_OUT, SMALL, TRAIN, Batch, batch_of, floats, held_out, make_sample
@@ -76,18 +78,27 @@ class Plan:
 STAGES = ("see", "point", "relate", "gather", "widen", "all")
 SMALL_STAGES = ("point", "relate")
 POSITIONS = {"point": 3, "relate": 3, "gather": 8, "widen": 20, "all": 64}
-EASY = tuple(number for number, kind in enumerate(KINDS) if kind in ("query shape", "query size", "query material", "query color"))
+EASY = tuple(
+    number
+    for number, kind in enumerate(KINDS)
+    if kind in ("query shape", "query size", "query material", "query color")
+)
 RELATING = tuple(number for number, kind in enumerate(KINDS) if kind in RELATIONAL)
 ROUNDS = 3  # questions of each kind about each scene
 QUICK = Plan(see=30, point=4, relate=4, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
 
 
+Source = Callable[[int, bool], Batch]
+"""The scenes of a chapter, by its number, and whether they are to be small ones."""
+
+
 class Trainer:
     """The network, the layer that reads what it sees, the optimiser, and how many steps were made."""
 
-    def __init__(self, plan: Plan, sizes: Sizes = SIZES) -> None:
+    def __init__(self, plan: Plan, sizes: Sizes = SIZES, source: Source | None = None) -> None:
         torch.manual_seed(plan.seed)
         self.plan, self.step = plan, 0
+        self.source = source or partial(pool, plan)
         self.model = RelationNetwork(sizes)
         self.reading = nn.Conv2d(sizes.channels, 1 + sum(map(len, ATTRIBUTES.values())), 1)
         self.optimizer = torch.optim.Adam([*self.model.parameters(), *self.reading.parameters()], plan.rate)
@@ -109,7 +120,7 @@ class Trainer:
 
     def _seen(self, draw: torch.Generator) -> torch.Tensor:
         """The loss of reading objects off single positions."""
-        batch = pool(self.plan, self.step // self.plan.chapter, False)
+        batch = self.source(self.step // self.plan.chapter, False)
         scenes = torch.randperm(len(batch.images), generator=draw)[: 2 * self.plan.scenes]
         cells = batch.cells[scenes]
         read, here = self.reading(self.model.train().convolutions(floats(batch.images[scenes]))), cells[:, 0] == 1
@@ -121,16 +132,9 @@ class Trainer:
 
     def _answered(self, stage: str, draw: torch.Generator) -> torch.Tensor:
         """The loss of answering questions from pairs of as many positions as the stage has."""
-        plan = self.plan
-        batch = pool(plan, self.step // plan.chapter, stage in SMALL_STAGES)
-        kinds = len(KINDS)
-        chosen = torch.tensor([n for n in range(ROUNDS * kinds) if stage != "point" or n % kinds in EASY])
-        scenes = torch.randperm(len(batch.images), generator=draw)[: plan.scenes]
-        hard = torch.tensor([n for n in range(ROUNDS * kinds) if n % kinds in RELATING])
-        questions = chosen[torch.randint(len(chosen), (len(scenes), plan.questions), generator=draw)]
-        if stage != "point":  # every other question relates objects, whatever the first draw says
-            questions[:, ::2] = hard[torch.randint(len(hard), questions[:, ::2].shape, generator=draw)]
-        part = batch.pick(scenes, questions)
+        batch = self.source(self.step // self.plan.chapter, stage in SMALL_STAGES)
+        scenes = torch.randperm(len(batch.images), generator=draw)[: self.plan.scenes]
+        part = batch.pick(scenes, _questions(batch, stage, (len(scenes), self.plan.questions), draw))
         if stage == "all":
             positions = self.model.positions(self.model.train().convolutions(floats(part.images)))
         else:
@@ -157,6 +161,20 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.reading.load_state_dict(state["reading"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _questions(batch: Batch, stage: str, shape: tuple[int, int], draw: torch.Generator) -> torch.Tensor:
+    """Which questions are asked about each scene. Of generated ones, of which number n is of kind n modulo KINDS, the
+    easy ones first, and later every other one is relational, whatever the first draw says."""
+    asked, kinds = batch.answers.shape[1], len(KINDS)
+    if batch.cells is None:
+        return torch.randint(asked, shape, generator=draw)
+    chosen = torch.tensor([n for n in range(asked) if stage != "point" or n % kinds in EASY])
+    questions = chosen[torch.randint(len(chosen), shape, generator=draw)]
+    if stage != "point":
+        hard = torch.tensor([n for n in range(asked) if n % kinds in RELATING])
+        questions[:, ::2] = hard[torch.randint(len(hard), questions[:, ::2].shape, generator=draw)]
+    return questions
 
 
 def _pace(stage: str, done: float) -> float:
@@ -188,23 +206,25 @@ def pool(plan: Plan, chapter: int, small: bool) -> Batch:
     return batch_of([make_sample((plan.seed, own, n), rounds=ROUNDS, most=most) for n in numbers])
 
 
-def _answers(
-    model: RelationNetwork, images: torch.Tensor, words: torch.Tensor, cells: torch.Tensor, count: int | None
-) -> torch.Tensor:
-    positions = model.positions(model.convolutions(floats(images)))
+def _answers(model: RelationNetwork, part: Batch, count: int | None) -> torch.Tensor:
+    positions = model.positions(model.convolutions(floats(part.images)))
     if count is not None:
-        positions = _some(positions, cells, count, torch.Generator().manual_seed(0))
-    return model.answer(positions, words.flatten(0, 1)).argmax(1)
+        positions = _some(positions, part.cells, count, torch.Generator().manual_seed(0))
+    return model.answer(positions, part.tokens.flatten(0, 1)).argmax(1)
 
 
-def right(model: RelationNetwork, batch: Batch, count: int | None = None) -> dict[str, float]:
+def right(
+    model: RelationNetwork, batch: Batch, count: int | None = None, kinds: Sequence[str] = tuple(KINDS)
+) -> dict[str, float]:
     """The share of right answers for each kind of question, and of all together; from `count` positions if given."""
     model.eval()
     with torch.no_grad():
-        parts = zip(batch.images.split(4), batch.tokens.split(4), batch.cells.split(4), strict=True)
-        found = torch.cat([_answers(model, i, t, c, count) for i, t, c in parts])
-    good, kinds = found == batch.answers.flatten(), batch.kinds.flatten()
-    shares = {kind: good[kinds == number].double().mean().item() for number, kind in enumerate(KINDS)}
+        found = torch.cat([
+            _answers(model, batch.pick(scenes, torch.arange(batch.answers.shape[1])[None]), count)
+            for scenes in torch.arange(len(batch.images)).split(4)
+        ])  # fmt: skip
+    good, asked = found == batch.answers.flatten(), batch.kinds.flatten()
+    shares = {kind: good[asked == n].double().mean().item() for n, kind in enumerate(kinds) if (asked == n).any()}
     return shares | {"all": good.double().mean().item()}
 
 
@@ -216,45 +236,104 @@ def keep_memory() -> None:
             mallopt(parameter, 2**31 - 1)
 
 
-def progress(trainer: Trainer, path: Path, every: int) -> Iterator[str]:
-    """Train to the plan's end, saving on the way; lines that say how it goes, with answers to 1,000 held-out questions."""
-    plan, losses = trainer.plan, []
+def clevr_plan(plan: Plan, steps: int) -> Plan:
+    """The last stage alone, for scenes without descriptions."""
+    return replace(plan, **(dict.fromkeys(STAGES, 0) | {"all": steps}))
+
+
+def clevr_pool(data: Clevr, sizes: Sizes, plan: Plan) -> Source:
+    """Images of CLEVR, in an order that the seed gives, chapter after chapter and epoch after epoch."""
+    names = sorted(data.asked)
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(plan.seed)).tolist()
+
+    @lru_cache(maxsize=1)
+    def read(chapter: int, _: bool) -> Batch:
+        places = [(chapter * plan.pool + n) % len(names) for n in range(min(plan.pool, len(names)))]
+        return data.batch([names[order[place]] for place in places], sizes.words, sizes.image)
+
+    return read
+
+
+Test = Callable[[str], dict[str, float]]
+"""Shares of right answers, as they stand in a stage."""
+
+
+def generated_test(trainer: Trainer) -> Test:
+    """On 1,000 held-out questions; in each stage about scenes, and from positions, such as it has."""
+    plan = trainer.plan
     tested = batch_of(held_out(100, plan.seed))
     small = batch_of([make_sample((plan.seed, HELD_OUT, n), most=FEWEST) for n in range(100)])
-    begun = time.time()
+    return lambda stage: right(trainer.model, small if stage in SMALL_STAGES else tested, POSITIONS[stage])
+
+
+def clevr_test(trainer: Trainer, root: Path) -> Test:
+    """On questions about 200 images of CLEVR's validation split."""
+    data = Clevr(root, "val")
+    batch = data.batch(sorted(data.asked)[:200], trainer.model.sizes.words, trainer.model.sizes.image)
+    return lambda _: right(trainer.model, batch, kinds=data.kinds)
+
+
+def progress(trainer: Trainer, test: Test, path: Path, every: int) -> Iterator[str]:
+    """Train to the plan's end, saving on the way; lines that say how it goes."""
+    plan, losses, begun = trainer.plan, [], time.time()
     while trainer.step < plan.steps:
         stage, _ = plan.stage(trainer.step)
         losses.append(trainer.advance())
         if trainer.step % every == 0 or trainer.step == plan.steps:
             trainer.save(path)
-            line = f"{stage} {trainer.step}/{plan.steps}, {time.time() - begun:.0f} s, loss {sum(losses) / len(losses):.3f}"
+            spent, loss = time.time() - begun, sum(losses) / len(losses)
+            line = f"{stage} {trainer.step}/{plan.steps}, {spent:.0f} s, loss {loss:.3f}"
             if stage != "see":
-                few = stage in SMALL_STAGES
-                shares = right(trainer.model, small if few else tested, POSITIONS[stage])
-                line += ", right: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
+                line += ", right: " + ", ".join(f"{kind} {share:.0%}" for kind, share in test(stage).items())
             losses = []
             yield line
 
 
-def main() -> None:
-    """Train, and write the checkpoint."""
-    parser = argparse.ArgumentParser(description="Train the relation network on generated scenes.")
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="Train the relation network, on generated scenes or on CLEVR.")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the checkpoint to write")
-    parser.add_argument("--resume", action="store_true", help="continue from FILE.state, which every 200 steps leave")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue from what every 200 steps leave beside it, .state"
+    )
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--clevr", type=Path, help="the folder CLEVR_v1.0: real data, and the paper's sizes")
+    parser.add_argument("--steps", type=int, default=500_000, help="on CLEVR, of 64 questions each")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2, help="for torch")
-    asked = parser.parse_args()
+    parser.add_argument("--threads", type=int, default=2, help="for torch; other numbers may round otherwise")
+    return parser.parse_args()
+
+
+def trained(asked: argparse.Namespace) -> tuple[Trainer, Test]:
+    """The trainer that is asked for, and its test."""
+    plan = replace(QUICK if asked.quick else Plan(), seed=asked.seed)
+    if asked.clevr is None:
+        trainer = Trainer(plan)
+        return trainer, generated_test(trainer)
+    data = Clevr(asked.clevr, "train")
+    sizes, plan = Sizes(data.vocabulary), clevr_plan(replace(plan, rate=2.5e-4), asked.steps)
+    trainer = Trainer(plan, sizes, clevr_pool(data, sizes, plan))
+    return trainer, clevr_test(trainer, asked.clevr)
+
+
+def main() -> int:
+    """Train, and write the checkpoint."""
+    asked = arguments()
     torch.set_num_threads(asked.threads)
     keep_memory()
-    plan = Plan(**(asdict(QUICK if asked.quick else Plan()) | {"seed": asked.seed}))
-    trainer, state = Trainer(plan), asked.out.with_suffix(".state")
-    if asked.resume:
-        trainer.load(state)
-    for line in progress(trainer, state, 10 if asked.quick else 200):
+    state = asked.out.with_suffix(".state")
+    try:
+        trainer, test = trained(asked)
+        if asked.resume:
+            trainer.load(state)
+    except (LayoutError, OSError, ValueError) as err:
+        print(err, file=sys.stderr)
+        return 2
+    for line in progress(trainer, test, state, 10 if asked.quick else 200):
         print(line, flush=True)
     save(trainer.model, asked.out)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

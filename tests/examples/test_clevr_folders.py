@@ -122,7 +122,9 @@ def test_the_network_trains_on_clevrs_folder(clevr, tmp_path):
     """The paper's network on real data needs but the folder: here a narrow one, on two images."""
     data = Clevr(clevr, "train")
     plan = train.clevr_plan(train.Plan(scenes=2, questions=3, pool=2, chapter=2, rate=1e-2), steps=40)
-    sizes = Sizes(data.vocabulary, image=16, strides=(2,), channels=4, embedding=4, question=8, g=(8,), f=(8,), scale=8.0)
+    sizes = Sizes(
+        data.vocabulary, image=16, strides=(2,), channels=4, embedding=4, question=8, g=(8,), f=(8,), scale=8.0
+    )
     trainer = train.Trainer(plan, sizes, train.clevr_pool(data, sizes, plan))
     losses = [trainer.advance() for _ in range(40)]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
