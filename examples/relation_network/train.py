@@ -8,7 +8,8 @@ training has stages, each short of the next by what the scene's description give
 1. see: the convolutional stack alone learns to read objects off single positions, through one linear layer that is
    no part of the network. After it, the stack stands still until the last stage.
 2. point: scenes of three objects, and pairs of only the three positions of their centres; questions about attributes.
-3. relate: the same with all questions, more than half of them relational.
+3. relate, compare, locate: the same with all questions; half of them are relational, ask whether two objects agree,
+   and ask where objects are. One relation after another is learnt where all together are not.
 4. gather: all scenes; pairs of 8 positions, the objects' centres and random others.
 5. widen: pairs of 20 positions.
 6. all: all pairs of 64 positions, the whole network at once, with no description of the scene.
@@ -50,10 +51,12 @@ class Plan:
     seed: int = 0
     see: int = 1200
     point: int = 2500
-    relate: int = 9000
-    gather: int = 5000
-    widen: int = 2500
-    all: int = 1000
+    relate: int = 5100
+    compare: int = 2500
+    locate: int = 3500
+    gather: int = 4000
+    widen: int = 2000
+    all: int = 800
     scenes: int = 16
     questions: int = 4
     pool: int = 4000
@@ -75,17 +78,14 @@ class Plan:
         return sum(getattr(self, name) for name in STAGES)
 
 
-STAGES = ("see", "point", "relate", "gather", "widen", "all")
-SMALL_STAGES = ("point", "relate")
-POSITIONS = {"point": 3, "relate": 3, "gather": 8, "widen": 20, "all": 64}
-EASY = tuple(
-    number
-    for number, kind in enumerate(KINDS)
-    if kind in ("query shape", "query size", "query material", "query color")
-)
-RELATING = tuple(number for number, kind in enumerate(KINDS) if kind in RELATIONAL)
+STAGES = ("see", "point", "relate", "compare", "locate", "gather", "widen", "all")
+SMALL_STAGES = ("point", "relate", "compare", "locate")
+POSITIONS = {"point": 3, "relate": 3, "compare": 3, "locate": 3, "gather": 8, "widen": 20, "all": 64}
+EASY = ("query shape", "query size", "query material", "query color")
+EMPHASIS = {"compare": ("same",), "locate": ("count position", "query position")}
+"""Kinds that every other question is of; in the other stages RELATIONAL."""
 ROUNDS = 3  # questions of each kind about each scene
-QUICK = Plan(see=30, point=4, relate=4, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
+QUICK = Plan(see=30, point=4, relate=2, compare=1, locate=1, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
 
 
 Source = Callable[[int, bool], Batch]
@@ -164,15 +164,16 @@ class Trainer:
 
 
 def _questions(batch: Batch, stage: str, shape: tuple[int, int], draw: torch.Generator) -> torch.Tensor:
-    """Which questions are asked about each scene. Of generated ones, of which number n is of kind n modulo KINDS, the
-    easy ones first, and later every other one is relational, whatever the first draw says."""
-    asked, kinds = batch.answers.shape[1], len(KINDS)
+    """Which questions are asked about each scene. Of generated ones, of which number n is of kind n modulo KINDS: the
+    easy ones in stage "point", and later every other one of the kinds that the stage dwells on."""
+    asked, kinds = batch.answers.shape[1], list(KINDS)
     if batch.cells is None:
         return torch.randint(asked, shape, generator=draw)
-    chosen = torch.tensor([n for n in range(asked) if stage != "point" or n % kinds in EASY])
+    chosen = torch.tensor([n for n in range(asked) if stage != "point" or kinds[n % len(kinds)] in EASY])
     questions = chosen[torch.randint(len(chosen), shape, generator=draw)]
     if stage != "point":
-        hard = torch.tensor([n for n in range(asked) if n % kinds in RELATING])
+        wanted = EMPHASIS.get(stage, RELATIONAL)
+        hard = torch.tensor([n for n in range(asked) if kinds[n % len(kinds)] in wanted])
         questions[:, ::2] = hard[torch.randint(len(hard), questions[:, ::2].shape, generator=draw)]
     return questions
 
