@@ -6,6 +6,7 @@ question about the same image. All are normalised; differences are taken pixel b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from .cases import Case
 from .explain import CONTROL, LRP, Explainer, mass_accuracy, normalised, rank_accuracy
-from .vocabulary import ANSWERS, others
+from .vocabulary import ANSWERS, COLOURS, others
 
 PART = 50  # cases that are explained at a time
 EDGES = np.linspace(0, 1, 51)
@@ -59,6 +60,23 @@ def answers(explainer: Explainer, cases: Sequence[Case]) -> list[str]:
     for start in range(0, len(cases), PART):
         said += [ANSWERS[n] for n in explainer.logits(explainer.rows(cases[start : start + PART])).argmax(1).tolist()]
     return said
+
+
+def accuracy(explainer: Explainer, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
+    """For each kind of question, and "all": the share that the network answers right, and that of who knows only the
+    questions: who gives to each wording, whatever colours it names, its most frequent answer."""
+    said = answers(explainer, cases)
+    wordings = [(case.kind, tuple("color" if w in COLOURS else w for w in case.words.split())) for case in cases]
+    counts = Counter(zip(wordings, (case.answer for case in cases), strict=True))
+    best: dict[tuple[str, tuple[str, ...]], int] = {}
+    for (wording, _), count in counts.items():
+        best[wording] = max(best.get(wording, 0), count)
+    shares = {}
+    for kind in [*dict.fromkeys(case.kind for case in cases), "all"]:
+        mine = [n for n, case in enumerate(cases) if kind in (case.kind, "all")]
+        guessed = sum(count for wording, count in best.items() if kind in (wording[0], "all"))
+        shares[kind] = sum(said[n] == cases[n].answer for n in mine) / len(mine), guessed / len(mine)
+    return shares
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 
 from .cases import Case, generated
 from .clevr import Clevr, LayoutError, xai_cases
-from .experiment import EDGES, RULES, Asked, Maps, Outcome, add, chosen, explained
+from .experiment import EDGES, RULES, Asked, Maps, Outcome, accuracy, add, chosen, explained
 from .explain import CONTROL, LRP, Explainer, normalised
 from .model import load
 from .samples import held_out
@@ -28,7 +28,7 @@ from .train import SHIPPED, keep_memory
 
 HERE = Path(__file__).parent
 NAMES = {LRP: "LRP-α1β0", CONTROL: "gradient × input"}
-SHOWN = ("query shape", "exist", "same", "query position")
+SHOWN = ("query shape", "exist", "same", "query left")
 
 
 def figure2(explainer: Explainer, asked: Sequence[Asked], path: Path) -> None:
@@ -96,28 +96,40 @@ def _wrapped(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def results(outcomes: dict[str, Outcome], cases: int, seed: int) -> dict[str, Any]:
+def results(
+    outcomes: dict[str, Outcome], shares: dict[str, tuple[float, float]], cases: int, seed: int
+) -> dict[str, Any]:
     """All numbers, for results.json."""
     return {
-        "cases": cases,
         "seed": seed,
-        "differences": {
-            NAMES[rule]: {
-                name: {"mean": round(found.mean, 5), "share over 1/4": round(found.share_far, 5)}
-                for name, found in (("other logit", outcome.other_answer), ("other question", outcome.other_question))
-            }
-            for rule, outcome in outcomes.items()
-        },
-        "ground truth": {
-            NAMES[rule]: {
-                f"{kind}, {name}": dict(
-                    zip(("mass", "rank", "area"), np.round(np.mean(measured, axis=0), 4).tolist(), strict=True)
-                )
-                for (kind, name), measured in sorted(outcome.truth.items())
-            }
-            for rule, outcome in outcomes.items()
-        },
+        "accuracy": {kind: _rounded(("right", "by the words alone"), found) for kind, found in shares.items()},
+        "cases": cases,
+        "differences": {NAMES[rule]: _differences(outcome) for rule, outcome in outcomes.items()},
+        "ground truth": {NAMES[rule]: _truth(outcome) for rule, outcome in outcomes.items()},
     }
+
+
+def _differences(outcome: Outcome) -> dict[str, dict[str, float]]:
+    pairs = ("other logit", outcome.other_answer), ("other question", outcome.other_question)
+    return {name: _rounded(("mean", "share over 1/4"), (found.mean, found.share_far)) for name, found in pairs}
+
+
+def _truth(outcome: Outcome) -> dict[str, dict[str, dict[str, float]]]:
+    """By ground truth, then by kind of question and for all together."""
+    by_name: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    for (kind, name), measured in outcome.truth.items():
+        by_name.setdefault(name, {})[kind] = measured
+    return {
+        name: {
+            kind: _rounded(("mass", "rank", "area"), np.mean(measured, axis=0))
+            for kind, measured in [*kinds.items(), ("all", [one for part in kinds.values() for one in part])]
+        }
+        for name, kinds in by_name.items()
+    }
+
+
+def _rounded(names: Sequence[str], numbers: Any) -> dict[str, float]:
+    return {name: round(float(number), 5) for name, number in zip(names, numbers, strict=True)}
 
 
 def shown(asked: Sequence[Asked], rows: int = 4) -> list[Asked]:
@@ -135,7 +147,7 @@ def shown(asked: Sequence[Asked], rows: int = 4) -> list[Asked]:
 
 def cases_of(given: argparse.Namespace, side: int) -> list[Case]:
     """The cases that the command line asks for: enough to draw the samples from."""
-    images = max(2, given.samples // 4)
+    images = max(2, given.samples // 2)
     if given.clevr is not None:
         return list(Clevr(given.clevr, "val").cases(side, images))
     if given.clevr_xai is not None:
@@ -170,7 +182,7 @@ def main() -> int:
         for done in add(outcome, explainer, asked, rule):
             print(f"{NAMES[rule]}: {done} of {len(asked)}", file=sys.stderr)
     figure3(outcomes, given.out / "figure3.png")
-    found = results(outcomes, len(asked), given.seed)
+    found = results(outcomes, accuracy(explainer, cases), len(asked), given.seed)
     (given.out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
     return 0

@@ -115,37 +115,27 @@ def _count(draw: np.random.Generator, things: Sequence[Thing]) -> Question:
     return Question("count", f"how many {value} things are there", COUNTS[len(found)], (("filter", found),))
 
 
-_PLACES: dict[str, Callable[[Thing, Thing], bool]] = {
-    "left of": lambda one, other: one.x < other.x,
-    "right of": lambda one, other: one.x > other.x,
-    "above": lambda one, other: one.y < other.y,
-    "below": lambda one, other: one.y > other.y,
-}
-
-
-def _beside(draw: np.random.Generator, things: Sequence[Thing]) -> tuple[int, str, frozenset[int]]:
-    """A thing, a direction, and which others lie there."""
+def _left_of(draw: np.random.Generator, things: Sequence[Thing]) -> tuple[int, frozenset[int]]:
+    """A thing, and which others lie left of it."""
     number = int(draw.integers(len(things)))
-    place = _one_of(draw, tuple(_PLACES))
-    found = frozenset(n for n, t in enumerate(things) if n != number and _PLACES[place](t, things[number]))
-    return number, place, found
+    return number, frozenset(n for n, t in enumerate(things) if t.x < things[number].x)
 
 
-def _count_position(draw: np.random.Generator, things: Sequence[Thing]) -> Question:
-    """How many things lie on one side of a thing."""
-    number, place, found = _beside(draw, things)
-    words = f"how many things are {place} the {things[number].color} thing"
-    return Question("count position", words, COUNTS[len(found)], (*_named(things, number), ("relate", found)))
+def _count_left(draw: np.random.Generator, things: Sequence[Thing]) -> Question:
+    """How many things lie left of a thing."""
+    number, found = _left_of(draw, things)
+    words = f"how many things are left of the {things[number].color} thing"
+    return Question("count left", words, COUNTS[len(found)], (*_named(things, number), ("relate", found)))
 
 
-def _query_position(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None:
-    """The shape of the one thing that lies on one side of a thing."""
-    number, place, found = _beside(draw, things)
+def _query_left(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None:
+    """The shape of the one thing that lies left of a thing."""
+    number, found = _left_of(draw, things)
     if len(found) != 1:
         return None
-    words = f"what shape is the thing {place} the {things[number].color} thing"
+    words = f"what shape is the thing left of the {things[number].color} thing"
     steps = (*_named(things, number), ("relate", found), ("unique", found))
-    return Question("query position", words, things[min(found)].shape, steps)
+    return Question("query left", words, things[min(found)].shape, steps)
 
 
 def _same(draw: np.random.Generator, things: Sequence[Thing]) -> Question | None:
@@ -180,10 +170,10 @@ KINDS: dict[str, Callable[[np.random.Generator, Sequence[Thing]], Question | Non
     "count": _count,
     "same": _same,
     "count same": _count_same,
-    "count position": _count_position,
-    "query position": _query_position,
+    "count left": _count_left,
+    "query left": _query_left,
 }
-RELATIONAL = ("same", "count same", "count position", "query position")
+RELATIONAL = ("same", "count same", "count left", "query left")
 
 
 def ask(draw: np.random.Generator, scene: Scene, kind: str) -> Question | None:
@@ -197,7 +187,7 @@ def ask(draw: np.random.Generator, scene: Scene, kind: str) -> Question | None:
 
 WORDS = (
     "", "what", "how", "many", "is", "are", "there", "a", "the", "thing", "things", "other", "have", "same", "as", "do",
-    "and", "left", "right", "of", "above", "below", *ATTRIBUTES, *SIZES, *ATTRIBUTES["color"],
+    "and", "left", "of", *ATTRIBUTES, *SIZES, *ATTRIBUTES["color"],
     *MATERIALS, *SHAPES,
 )  # fmt: skip
 """The vocabulary of generated questions; the first is padding."""

@@ -49,14 +49,14 @@ class Plan:
     """On how many steps of each stage, and on what: a chapter is how many steps share a pool of scenes."""
 
     seed: int = 0
-    see: int = 1200
-    point: int = 2500
-    relate: int = 5100
+    see: int = 1000
+    point: int = 2200
+    relate: int = 2500
     compare: int = 2500
-    locate: int = 3500
-    gather: int = 4000
-    widen: int = 2000
-    all: int = 800
+    locate: int = 2500
+    gather: int = 3500
+    widen: int = 1500
+    all: int = 700
     scenes: int = 16
     questions: int = 4
     pool: int = 4000
@@ -82,7 +82,7 @@ STAGES = ("see", "point", "relate", "compare", "locate", "gather", "widen", "all
 SMALL_STAGES = ("point", "relate", "compare", "locate")
 POSITIONS = {"point": 3, "relate": 3, "compare": 3, "locate": 3, "gather": 8, "widen": 20, "all": 64}
 EASY = ("query shape", "query size", "query material", "query color")
-EMPHASIS = {"compare": ("same",), "locate": ("count position", "query position")}
+EMPHASIS = {"compare": ("same",), "locate": ("count left", "query left")}
 """Kinds that every other question is of; in the other stages RELATIONAL."""
 ROUNDS = 3  # questions of each kind about each scene
 QUICK = Plan(see=30, point=4, relate=2, compare=1, locate=1, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
