@@ -1,7 +1,7 @@
 """Scenes as CLEVR has them, drawn by numpy: shapes in two sizes, eight colours and two materials on a gray ground.
 
-A scene is made from a seed alone. Its objects have different colours, do not overlap, and lie far enough apart that left
-and right are clear. Each object's visible pixels are its ground-truth mask.
+A scene is made from a seed alone. Its objects have different colours, do not overlap, and lie apart in both directions.
+Each object's visible pixels are its ground-truth mask.
 """
 
 from __future__ import annotations
