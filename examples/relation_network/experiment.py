@@ -30,13 +30,13 @@ class Asked:
     other_question: Case
 
 
-def chosen(cases: Sequence[Case], explainer: Explainer, count: int, seed: int = 0) -> list[Asked]:
-    """Cases that the network answers right, equally many of each kind where there are enough, at most `count`.
+def chosen(cases: Sequence[Case], said: Sequence[str], count: int, seed: int = 0) -> list[Asked]:
+    """Cases that are answered right, equally many of each kind where there are enough, at most `count`.
 
-    The other answer and the other question are drawn at random; the question from those with other words that the
+    said: what the network answers to each. The other answer and the other question are drawn at random; the question from those with other words that the
     network answers right as well."""
     draw = np.random.default_rng(seed)
-    right = [case for case, said in zip(cases, answers(explainer, cases), strict=True) if said == case.answer]
+    right = [case for case, answer in zip(cases, said, strict=True) if answer == case.answer]
     by_scene: dict[str, list[Case]] = {}
     for case in right:
         by_scene.setdefault(case.scene, []).append(case)
@@ -62,10 +62,9 @@ def answers(explainer: Explainer, cases: Sequence[Case]) -> list[str]:
     return said
 
 
-def accuracy(explainer: Explainer, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
+def accuracy(cases: Sequence[Case], said: Sequence[str]) -> dict[str, tuple[float, float]]:
     """For each kind of question, and "all": the share that the network answers right, and that of who knows only the
     questions: who gives to each wording, whatever colours it names, its most frequent answer."""
-    said = answers(explainer, cases)
     wordings = [(case.kind, tuple("color" if w in COLOURS else w for w in case.words.split())) for case in cases]
     counts = Counter(zip(wordings, (case.answer for case in cases), strict=True))
     best: dict[tuple[str, tuple[str, ...]], int] = {}

@@ -44,7 +44,13 @@ class Explainer:
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
         """What the network answers (cases, answers)."""
         with torch.no_grad():
-            return torch.cat([self.paired(part) for part in rows.split(8)])
+            return torch.cat([self._answer(part) for part in rows.split(8)])
+
+    def _answer(self, rows: torch.Tensor) -> torch.Tensor:
+        """As `Paired`, four times as fast."""
+        side, pixels = self.model.sizes.image, self.paired.pixels
+        maps = self.model.convolutions(rows[:, :pixels].reshape(-1, 3, side, side))
+        return self.model.relate(self.model.positions(maps), rows[:, pixels:])
 
     def maps(self, rows: torch.Tensor, answers: Sequence[str], rule: str = LRP) -> np.ndarray:
         """The relevance of each row's pixels for its answer's logit, by a rule of dtdsym or CONTROL.

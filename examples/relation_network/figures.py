@@ -20,7 +20,7 @@ import torch
 
 from .cases import Case, generated
 from .clevr import Clevr, LayoutError, xai_cases
-from .experiment import EDGES, RULES, Asked, Maps, Outcome, accuracy, add, chosen, explained
+from .experiment import EDGES, RULES, Asked, Maps, Outcome, accuracy, add, answers, chosen, explained
 from .explain import CONTROL, LRP, Explainer, normalised
 from .model import load
 from .samples import held_out
@@ -175,14 +175,15 @@ def main() -> int:
     except LayoutError as err:
         print(err, file=sys.stderr)
         return 2
-    asked = chosen(cases, explainer, given.samples, given.seed)
+    said = answers(explainer, cases)
+    asked = chosen(cases, said, given.samples, given.seed)
     figure2(explainer, shown(asked), given.out / "figure2.png")
     outcomes = {rule: Outcome.of_nothing() for rule in RULES}
     for rule, outcome in outcomes.items():
         for done in add(outcome, explainer, asked, rule):
             print(f"{NAMES[rule]}: {done} of {len(asked)}", file=sys.stderr)
     figure3(outcomes, given.out / "figure3.png")
-    found = results(outcomes, accuracy(explainer, cases), len(asked), given.seed)
+    found = results(outcomes, accuracy(cases, said), len(asked), given.seed)
     (given.out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
     return 0
