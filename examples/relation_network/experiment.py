@@ -33,8 +33,8 @@ class Asked:
 def chosen(cases: Sequence[Case], said: Sequence[str], count: int, seed: int = 0) -> list[Asked]:
     """Cases that are answered right, equally many of each kind where there are enough, at most `count`.
 
-    said: what the network answers to each. The other answer and the other question are drawn at random; the question from those with other words that the
-    network answers right as well."""
+    said: what the network answers to each. The other answer and the other question are drawn at random; the question
+    from those with other words that are answered right as well."""
     draw = np.random.default_rng(seed)
     right = [case for case, answer in zip(cases, said, strict=True) if answer == case.answer]
     by_scene: dict[str, list[Case]] = {}

@@ -71,7 +71,7 @@ class Explainer:
         parts = []
         for part in rows.split(4):
             given = part.clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.paired(given)[:, logit].sum(), given)
+            (gradient,) = torch.autograd.grad(self._answer(given)[:, logit].sum(), given)
             parts.append((gradient * part).double())
         return torch.cat(parts)
 

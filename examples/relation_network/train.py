@@ -8,8 +8,8 @@ training has stages, each short of the next by what the scene's description give
 1. see: the convolutional stack alone learns to read objects off single positions, through one linear layer that is
    no part of the network. After it, the stack stands still until the last stage.
 2. point: scenes of three objects, and pairs of only the three positions of their centres; questions about attributes.
-3. relate, compare, locate: the same with all questions; half of them are relational, ask whether two objects agree,
-   and ask where objects are. One relation after another is learnt where all together are not.
+3. relate, compare, tally: the same with all questions; half of them are relational, ask whether two objects agree,
+   and count. One relation after another is learnt where all together are not.
 4. gather: all scenes; pairs of 8 positions, the objects' centres and random others.
 5. widen: pairs of 20 positions.
 6. all: all pairs of 64 positions, the whole network at once, with no description of the scene.
@@ -52,8 +52,8 @@ class Plan:
     see: int = 1000
     point: int = 2200
     relate: int = 2500
-    compare: int = 2500
-    locate: int = 2500
+    compare: int = 5900
+    tally: int = 4000
     gather: int = 3500
     widen: int = 1500
     all: int = 700
@@ -78,14 +78,14 @@ class Plan:
         return sum(getattr(self, name) for name in STAGES)
 
 
-STAGES = ("see", "point", "relate", "compare", "locate", "gather", "widen", "all")
-SMALL_STAGES = ("point", "relate", "compare", "locate")
-POSITIONS = {"point": 3, "relate": 3, "compare": 3, "locate": 3, "gather": 8, "widen": 20, "all": 64}
+STAGES = ("see", "point", "relate", "compare", "tally", "gather", "widen", "all")
+SMALL_STAGES = ("point", "relate", "compare", "tally")
+POSITIONS = {"point": 3, "relate": 3, "compare": 3, "tally": 3, "gather": 8, "widen": 20, "all": 64}
 EASY = ("query shape", "query size", "query material", "query color")
-EMPHASIS = {"compare": ("same",), "locate": ("count left", "query left")}
+EMPHASIS = {"compare": ("same",), "tally": ("count same", "count left")}
 """Kinds that every other question is of; in the other stages RELATIONAL."""
 ROUNDS = 3  # questions of each kind about each scene
-QUICK = Plan(see=30, point=4, relate=2, compare=1, locate=1, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
+QUICK = Plan(see=30, point=4, relate=2, compare=1, tally=1, gather=2, widen=2, all=2, scenes=8, pool=16, chapter=100)
 
 
 Source = Callable[[int, bool], Batch]
