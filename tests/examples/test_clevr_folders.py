@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from relation_network import figures, train
+from relation_network import figures, stages, train
 from relation_network.clevr import Clevr, LayoutError, kind_of, words_of, xai_cases
 from relation_network.model import RelationNetwork, Sizes, save
 from relation_network.vocabulary import ANSWERS
@@ -121,11 +121,11 @@ def test_a_missing_folder_ends_the_command_in_one_line(tmp_path, monkeypatch, ca
 def test_the_network_trains_on_clevrs_folder(clevr, tmp_path):
     """The paper's network on real data needs but the folder: here a narrow one, on two images."""
     data = Clevr(clevr, "train")
-    plan = train.clevr_plan(train.Plan(scenes=2, questions=3, pool=2, chapter=2, rate=1e-2), steps=40)
+    plan = stages.clevr_plan(stages.Plan(scenes=2, questions=3, pool=2, chapter=2, rate=1e-2), steps=40)
     sizes = Sizes(
         data.vocabulary, image=16, strides=(2,), channels=4, embedding=4, question=8, g=(8,), f=(8,), scale=8.0
     )
-    trainer = train.Trainer(plan, sizes, train.clevr_pool(data, sizes, plan))
+    trainer = train.Trainer(plan, sizes, stages.clevr_pool(data, sizes, plan))
     losses = [trainer.advance() for _ in range(40)]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     assert torch.isfinite(torch.tensor(losses)).all()

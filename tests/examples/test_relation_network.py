@@ -4,6 +4,7 @@ is captum's, its training goes on where it stopped, and the shipped checkpoint a
 from __future__ import annotations
 
 import copy
+import json
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from relation_network import train
+from relation_network import stages, train
 from relation_network.cases import generated
 from relation_network.experiment import answers, chosen, explained
 from relation_network.explain import CONTROL, LRP, Explainer, mass_accuracy, normalised, rank_accuracy
@@ -293,7 +294,7 @@ def test_mass_and_rank_accuracy_are_their_definitions():
     assert mass_accuracy(-abs(relevance), np.ones((2, 2), dtype=bool)) == 0
 
 
-QUICK = replace(train.QUICK, see=24, pool=10, scenes=4)
+QUICK = replace(stages.QUICK, see=24, pool=10, scenes=4)
 NARROW = Sizes(WORDS, image=64, strides=(2, 2, 2), channels=8, embedding=4, question=6, g=(8,), f=(8,), dropout=0.2)
 
 
@@ -378,3 +379,15 @@ def test_another_question_moves_the_map_further_than_another_answer(shipped, sam
     same = normalised(maps.answer)
     answer, question = (abs(same - normalised(m)).mean() for m in (maps.other_answer, maps.other_question))
     assert 0 < answer < question / 2
+
+
+def test_the_readme_states_the_shipped_results(repository):
+    folder = repository / "examples" / "relation_network"
+    found, said = json.loads((folder / "results.json").read_text()), (folder / "README.md").read_text()
+    assert found["cases"] == 1000
+    assert found["accuracy"]["all"]["right"] > 0.85
+    for measured in found["differences"].values():
+        for difference in measured.values():
+            assert f"{difference['mean']:.4f} ({difference['share over 1/4']:.2%}" in said.replace(" %", "%")
+    for kind, share in found["accuracy"].items():
+        assert f"| {share['right']:.1%} | {share['by the words alone']:.1%} |" in said.replace(" %", "%"), kind
