@@ -33,24 +33,25 @@ class Asked:
 def chosen(cases: Sequence[Case], said: Sequence[str], count: int, seed: int = 0) -> list[Asked]:
     """Cases that are answered right, equally many of each kind where there are enough, at most `count`.
 
-    said: what the network answers to each. The other answer and the other question are drawn at random; the question
-    from those with other words that are answered right as well."""
+    said: what the network answers to each. The other question is drawn from those with other words that are answered
+    right as well; the other answer from those that any case has: a count that never occurs is a logit that was never
+    trained to be high, and may have no positive path to the pixels at all."""
     draw = np.random.default_rng(seed)
     right = [case for case, answer in zip(cases, said, strict=True) if answer == case.answer]
     by_scene: dict[str, list[Case]] = {}
     for case in right:
         by_scene.setdefault(case.scene, []).append(case)
-    kinds = sorted({case.kind for case in right})
+    kinds, given = sorted({case.kind for case in right}), {case.answer for case in cases}
     most = -(-count // len(kinds))
     found: list[Asked] = []
     for kind in kinds:
         fit = [case for case in right if case.kind == kind and len(by_scene[case.scene]) > 1][:most]
         for case in fit:
-            alternatives = [c for c in by_scene[case.scene] if c.words != case.words]
-            if alternatives:
-                answer = others(case.answer)
-                other = alternatives[draw.integers(len(alternatives))]
-                found.append(Asked(case, answer[draw.integers(len(answer))], other))
+            questions = [one for one in by_scene[case.scene] if one.words != case.words]
+            wrong = [answer for answer in others(case.answer) if answer in given]
+            if questions and wrong:
+                other = questions[draw.integers(len(questions))]
+                found.append(Asked(case, wrong[draw.integers(len(wrong))], other))
     return found[:count]
 
 

@@ -264,6 +264,13 @@ def test_the_questions_relevance_goes_no_further_and_nothing_is_made(shipped, sa
     assert ((maps.sum(axis=(1, 2)) > 0) & (maps.sum(axis=(1, 2)) < 1)).all()
 
 
+def test_the_cheap_composite_is_alpha1beta0(shipped, samples):
+    rows = shipped.rows(list(generated(samples[:1]))[:2])
+    assert (rows[:, 3 * 64 * 64 :] < 0).any()
+    plain = dtdsym.explain(shipped.network, rows, LRP, 0)
+    assert torch.allclose(dtdsym.explain(shipped.network, rows, shipped.composite, 0), plain, rtol=1e-12)
+
+
 def test_the_control_is_the_gradient_times_the_input(shipped, samples):
     (case,) = list(generated(samples[:1]))[:1]
     rows = shipped.rows([case])
