@@ -21,6 +21,7 @@ from dtdsym.network.layers import (
     Scale,
     Take,
     inverse_of,
+    taken_by,
 )
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def pull_indexed(network: Network, index: int, row: Any, ops: Arithmetic, mask: 
             starts = [0, *ends[:-1]]
             return [(s, row[..., i:j]) for s, i, j in zip(node.sources, starts, ends, strict=True)]
         case Take():
-            return [(node.source, ops.take_back(row, inverse_of(node, network.sizes[node.source])))]
+            inverse, places = taken_by(node, network.sizes[node.source])
+            return [(node.source, ops.take(ops.take_back(row, inverse), places))]
         case MaxPool():
             parts = row[..., None] * mask
         case AveragePool():

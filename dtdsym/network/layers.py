@@ -282,12 +282,26 @@ class AveragePool(_Indexed):
         return _constant(np.array([Fraction(0)] * len(self.counts), dtype=object))
 
 
-def inverse_of(node: Take | MaxPool | AveragePool, size: int) -> np.ndarray:
+def inverse_of(node: MaxPool | AveragePool, size: int) -> np.ndarray:
     """(size, m): where each entry of the source stands in the node's index; see `inverse_index`."""
     kept = node.__dict__.get("_inverse")
     if kept is None:
         kept = inverse_index(node.index, size)
         object.__setattr__(node, "_inverse", kept)
+    return kept
+
+
+def taken_by(node: Take, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, m): where each of the n entries that a node takes stands in its index; and (size,): which of these n each
+    entry of the source is, -1 for those not taken. Apart, since a few may be taken often and the others never."""
+    kept = node.__dict__.get("_taken")
+    if kept is None:
+        entries = np.unique(node.index[node.index >= 0])
+        places = np.full(size, -1, dtype=np.int64)
+        places[entries] = np.arange(len(entries))
+        compact = np.where(node.index < 0, -1, places[node.index])
+        kept = inverse_index(compact, len(entries)), _constant(places)
+        object.__setattr__(node, "_taken", kept)
     return kept
 
 
