@@ -8,7 +8,7 @@ from typing import Any
 
 from dtdsym.checker.claims import claim
 from dtdsym.checker.network import Network
-from dtdsym.checker.reading import Refused, index, items, keys, number
+from dtdsym.checker.reading import Refused, index, items, keys, number, text
 from dtdsym.checker.rules import Rule, parse, relevances
 from dtdsym.checker.subject import View
 
@@ -26,7 +26,8 @@ def _c7(line: dict[str, Any], view: View, verdict: str, evidence: dict[str, Any]
     below = Network(view.network.nodes[: node + 1], view.network.hash)
     if not _is_cut(view.network, node):
         raise Refused("a skip carries values around the layer's input")
-    columns = _normalised(below, view, parse(line["rule"]), _counted(view, node, line["rule"]))
+    rule = parse(text(line["rule"], "rule"))
+    columns = _normalised(below, view, rule, _counted(view, node, rule))
     size = below.nodes[node].size
     named = [index(entry, size, "columns") for entry in items(evidence["columns"], "columns", 2)]
     if not set(named) <= set(columns):
@@ -50,11 +51,11 @@ def _is_cut(network: Network, node: int) -> bool:
     return len(network.nodes) - 1 in reached
 
 
-def _counted(view: View, node: int, label: Any) -> list[int]:
+def _counted(view: View, node: int, rule: Rule) -> list[int]:
     """Neurons of the node that the rule can send relevance to, whatever the weights of the layers that read it."""
     readers = [other.kind for other in view.network.nodes if node in other.sources]
     a, _ = view.values[node]
-    by_input = parse(label).name in BY_INPUT and set(readers) == {"Linear"}
+    by_input = rule.name in BY_INPUT and set(readers) == {"Linear"}
     return [i for i, value in enumerate(a) if value or not by_input]
 
 

@@ -102,6 +102,10 @@ class Bounds:
         mask = np.ones(self.network.sizes[node], dtype=bool) if everything else self.best.carrying(node)
         return np.flatnonzero(mask)
 
+    def _surely(self, node: int, everything: bool, neurons: np.ndarray) -> np.ndarray:
+        """Those of the counted neurons (n,) that certainly count: all of them, where exact values are in reach."""
+        return neurons if everything else neurons[self.best.carrying(node, surely=True)[neurons]]
+
     def tau(self, node: int, everything: bool = False) -> Tau | Signed:
         """Of the part of the network below a cut; no more than that of any cut below it that is known."""
         if (node, everything) not in self._found:
@@ -123,13 +127,14 @@ class Bounds:
         signed = self.enclosed.signed(node)
         if signed is not None:
             return self._signed(node, neurons, signed)
-        few = neurons[np.unique(np.linspace(0, len(neurons) - 1, SAMPLED).astype(int))]
-        pair = self._disjoint(node, few)
+        surely = self._surely(node, everything, neurons)
+        few = surely[np.unique(np.linspace(0, len(surely) - 1, SAMPLED).astype(int))] if len(surely) else surely
+        pair = self._disjoint(node, few) if len(few) > 1 else None
         if pair is not None:
             return Tau(Fraction(1), True, "disjoint", pair)
         if self._cost(node, 0, neurons) <= PUSH_WORK and len(neurons) * self.network.sizes[0] <= HELD:
-            return self._direct(node, neurons)
-        return self._composed(node, neurons)
+            return self._direct(node, neurons, surely)
+        return self._composed(node, neurons, surely)
 
     def _signed(self, node: int, neurons: np.ndarray, doubt: str) -> Tau | Signed:
         """Where a rule may pass on negative shares: the columns may be non-negative for all that."""
@@ -153,14 +158,14 @@ class Bounds:
                 return int(neurons[i]), int(neurons[j])
         return None
 
-    def _direct(self, node: int, neurons: np.ndarray) -> Tau | Signed:
-        """By all columns at the input."""
+    def _direct(self, node: int, neurons: np.ndarray, surely: np.ndarray) -> Tau | Signed:
+        """By all columns at the input. surely: neurons that certainly count."""
         found = self._normalised(node, 0, neurons)
         if found is None:
             return self._exactly(node, neurons) if self.reach else unknown()
         neurons, columns = found
         if len(neurons) < 2:
-            return single(neurons)
+            return single(neurons, surely=bool(np.isin(neurons, surely).all()))
         widest = diameter(columns, self.meter.tick)
         enclosed = Tau(half(widest), False, "enclosure", why="" if self.reach else "exact columns are out of reach")
         if widest.pairs is None or not self.reach:
@@ -175,8 +180,8 @@ class Bounds:
         best, pair = Fraction(-1), (0, 0)
         columns: dict[int, Proportions] = {}
         for i, j in pairs.tolist():
+            self.meter.tick()
             for k in {i, j} - set(columns):
-                self.meter.tick()
                 columns[k] = proportions(self.exactly.columns(neurons[k : k + 1], node)[0])
             distance = apart(columns[i], columns[j])
             if distance > best:
@@ -207,8 +212,9 @@ class Bounds:
             self.meter.tick()
             yield pair
 
-    def _composed(self, node: int, neurons: np.ndarray) -> Tau | Signed:
-        """By the columns at the lowest cut that they can be passed down to, times what is known of that."""
+    def _composed(self, node: int, neurons: np.ndarray, surely: np.ndarray) -> Tau | Signed:
+        """By the columns at the lowest cut that they can be passed down to, times what is known of that. surely: as in
+        _direct."""
         for low in self._cuts(node):
             held = len(neurons) * self.network.sizes[low]
             if low and (self._cost(node, low, neurons) > PUSH_WORK or held > HELD):
@@ -219,7 +225,7 @@ class Bounds:
                 continue
             kept, columns = found
             if len(kept) < 2:
-                return single(kept)
+                return single(kept, surely=bool(np.isin(kept, surely).all()))
             own = half(diameter(columns, self.meter.tick))
             return Tau(own * below.value, False, "composition", why="")
         return Tau(Fraction(1), False, "trivial", why="there are too many columns to pass down")

@@ -34,7 +34,7 @@ from dtdsym.relevance.parts import NEGATIVE, WHOLE, Part
 from dtdsym.relevance.rule import Rule, blocks
 from dtdsym.relevance.shares import Share, forward, steps
 from dtdsym.relevance.state import State
-from dtdsym.relevance.train_free import at_last_use, propagate, through_add
+from dtdsym.relevance.train_free import at_last_use, propagate, stabilised, through_add
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,21 +63,23 @@ class Propagation:
         """The rule of a layer."""
         return self.chosen.rule(layer, self.network)
 
-    def carrying(self, node: int) -> np.ndarray:
+    def carrying(self, node: int, *, surely: bool = False) -> np.ndarray:
         """(width,) mask: neurons of a node that the rules of the layers that read it can send relevance to, whatever
-        these layers' weights are. False is a theorem: all that the rule multiplies with is exactly 0 there."""
+        these layers' weights are. False is a theorem: all that the rule multiplies with is exactly 0 there. surely:
+        True is one, and False is none: something that it multiplies with certainly is not 0."""
         everything = np.ones(self.network.sizes[node], dtype=bool)
         readers = {index for index, other in enumerate(self.network.nodes) if node in other.sources}
         layers = [layer for layer in self.network.linear.values() if layer.source == node]
         if len(layers) != len(readers) or not layers:
             return everything
-        return reduce(np.logical_or, [self._carrying(layer, everything) for layer in layers])
+        return reduce(np.logical_or, [self._carrying(layer, everything, surely) for layer in layers])
 
-    def _carrying(self, layer: Layer, everything: np.ndarray) -> np.ndarray:
+    def _carrying(self, layer: Layer, everything: np.ndarray, surely: bool) -> np.ndarray:
         factors = [value for share in self._shares(layer) or () for value, _ in share.terms]
         if not factors or not all(getattr(value, "shape", ()) for value in factors):
             return everything
-        return ~reduce(np.logical_and, [_zeros(value).reshape(-1) for value in factors])
+        zero = _perhaps_zeros if surely else _zeros
+        return ~reduce(np.logical_and, [zero(value).reshape(-1) for value in factors])
 
     def _shares(self, layer: Layer) -> list[Share] | None:
         """The formula of a layer's rule; None where it has none."""
@@ -180,8 +182,10 @@ class Propagation:
             case Take():
                 return ops.take(found[node.source], node.index)
             case MaxPool():
-                mask = max_masks(self.network, index, ops, self.values)
-                return ops.total(ops.take(found[node.source], node.index) * mask)
+                mask, top = max_masks(self.network, index, ops, self.values), self.values[index]
+                passed = ops.total(ops.take(found[node.source], node.index) * mask)
+                epsilon = self.chosen.epsilon("maxpool")
+                return passed if epsilon is None else stabilised(ops, passed, top, epsilon) * top
         raise TypeError(f"node {index}, a {type(node).__name__}, passes no relevance")
 
     def _through(self, layer: Layer, below: Any) -> Any:
@@ -227,3 +231,10 @@ def _at_least_zero(value: Any) -> bool:
 def _zeros(value: Any) -> np.ndarray:
     """Mask of the entries that are exactly 0."""
     return value.is_zero().cpu().numpy() if isinstance(value, Enclosure) else np.asarray(value == 0, dtype=bool)
+
+
+def _perhaps_zeros(value: Any) -> np.ndarray:
+    """Mask of the entries that may be 0."""
+    if isinstance(value, Enclosure):
+        return ~np.asarray(value.excludes_zero().cpu().numpy(), dtype=bool)
+    return np.asarray(value == 0, dtype=bool)

@@ -35,10 +35,12 @@ def half(apart: Diameter) -> Fraction:
     return min(Fraction(apart.high) / 2, Fraction(1))
 
 
-def single(neurons: np.ndarray) -> Tau:
-    """Of no column, or one."""
+def single(neurons: np.ndarray, *, surely: bool = True) -> Tau:
+    """Of no column, or one; surely: that one counts."""
     if not len(neurons):
         return Tau(Fraction(0), True, "empty", why="no relevance of this layer's input reaches the network's input")
+    if not surely:
+        return Tau(Fraction(0), False, "enclosure", why="enclosures do not tell whether any relevance arrives")
     return Tau(Fraction(0), True, "exact", (int(neurons[0]), int(neurons[0])))
 
 

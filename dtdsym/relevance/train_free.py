@@ -147,12 +147,12 @@ def through_add(
     """What an addition of value `total` passes on of its relevance (..., width) to each source, and what it loses."""
     cause = "skip" if chosen.epsilon("add") is None else "epsilon"
     if chosen.add == "proportional":
-        step = _step(ops, relevance, total, chosen.epsilon("add"))
+        step = stabilised(ops, relevance, total, chosen.epsilon("add"))
         return [(source, values[source] * step) for source in node.sources], {cause: relevance - total * step}
     parts = [relevance, relevance]
     if chosen.add == "magnitude":
         sizes = [ops.maximum(values[source], -values[source]) for source in node.sources]
-        step = _step(ops, relevance, ops.add(*sizes), chosen.epsilon("add"))
+        step = stabilised(ops, relevance, ops.add(*sizes), chosen.epsilon("add"))
         parts = [size * step for size in sizes]
     if chosen.add == "captum":
         parts = [_captum_part(network, source, values, relevance) for source in node.sources]
@@ -166,7 +166,7 @@ def _captum_part(network: Network, source: int, values: Mapping[int, Any], relev
     return relevance * 0 if reads else relevance
 
 
-def _step(ops: Arithmetic, relevance: Any, total: Any, epsilon: Fraction | None) -> Any:
+def stabilised(ops: Arithmetic, relevance: Any, total: Any, epsilon: Fraction | None) -> Any:
     """relevance / (total + epsilon sign(total)), sign(0) = +1; 0 where the denominator is 0."""
     if epsilon is None:
         return ops.ratio(relevance, total)
@@ -187,7 +187,7 @@ def _through_pool(
         epsilon, mask = chosen.epsilon("maxpool"), max_masks(network, index, ops, values)
         if epsilon is None:
             return pull_indexed(network, index, relevance, ops, mask), {}
-        passed = _step(ops, relevance, values[index], epsilon) * values[index]
+        passed = stabilised(ops, relevance, values[index], epsilon) * values[index]
         return pull_indexed(network, index, passed, ops, mask), {"epsilon": relevance - passed}
     node = network.nodes[index]
     assert isinstance(node, MaxPool)
@@ -195,7 +195,7 @@ def _through_pool(
         ops.take(values[node.source], node.index) if chosen.maxpool == "proportional" else ops.lift(node.fresh * 1.0)
     )
     entries = ops.where(node.fresh, entries, 0)
-    step = _step(ops, relevance, ops.total(entries), chosen.epsilon("maxpool"))
+    step = stabilised(ops, relevance, ops.total(entries), chosen.epsilon("maxpool"))
     cause = "losers" if chosen.epsilon("maxpool") is None else "epsilon"
     lost = {cause: relevance - step * ops.total(entries)} if ledger else {}
     return pull_indexed(network, index, step, ops, entries), lost

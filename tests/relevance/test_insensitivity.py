@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from builders import conv_networks
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from networks import sequential
 from oracles import activations, exactly, messages
@@ -350,3 +350,74 @@ def test_bad_questions_are_refused():
 def test_bounds_are_rounded_upwards(number):
     shown = Fraction(rounded_up(number))
     assert number <= shown <= number * (1 + Fraction(1, 999))
+
+
+POOLED = ("*=zplus", "*=w2,maxpool=winner:1", "*=flat,maxpool=winner:1/4", "*=zplus,add=magnitude")
+
+
+def pools():
+    """Six inputs, three overlapping maxima, two neurons, an output."""
+    builder = Builder((6,))
+    maxima = builder.maxima(builder.input, np.array([[0, 1], [2, 3], [4, 5]]))
+    hidden = builder.relu(builder.linear(maxima, np.array([[1.0, 0.5, 0], [1, 0, 2]]), np.zeros(2)))
+    return builder.network(builder.linear(hidden, np.ones((1, 2)), np.zeros(1)))
+
+
+@SLOW
+@given(network=conv_networks(), seed=st.integers(0, 2**32 - 1), label=st.sampled_from(POOLED))
+@example(network=pools(), seed=1, label="*=w2,maxpool=winner:1")
+def test_column_sums_are_sums_of_columns(network, seed, label):
+    """Of exact numbers: what products of bounds are weighed with."""
+    x = np.random.default_rng(seed).integers(0, 9, network.sizes[0]) / 4
+    bounds = Bounds(
+        network, vector(x, size=network.sizes[0], name="x")[None], composite(parse(label)), Budget().start()
+    )
+    node = network.layers[-1].source
+    size = network.sizes[node]
+    assume(size <= 40)
+    found = bounds.exactly.sums(node)[node]
+    assert (found.reshape(-1) == bounds.exactly.columns(np.arange(size), node).sum(1)).all()
+
+
+def dead_edge():
+    """(network, input): three means of nine pixels, their edge m2 - m1 exactly 0, which no float knows."""
+    builder = Builder((1, 3, 9))
+    means = builder.flatten(builder.average_pool(builder.input, (3, 3), stride=(1, 3)))
+    edges = builder.relu(builder.linear(means, np.array([[1.0, 0, 0], [1, 1, 0], [0, -1, 1]]), np.zeros(3)))
+    x = np.zeros((3, 9))
+    x[:, :3] = 0.75
+    x[:, 3:] = [[0.1, 0.2, 0.3] * 2, [0.4, 0.5, 0.7] * 2, [0.3, 0.9, 0.6] * 2]
+    return builder.network(builder.linear(edges, np.ones((2, 3)), np.zeros(2))), x.reshape(-1)
+
+
+def test_a_neuron_that_may_not_count_makes_no_tau_exact(monkeypatch):
+    network, x = dead_edge()
+    exact = dtdsym.class_insensitivity(network, x, layers=2).layers[2]
+    assert (exact.witness, exact.exact) == ((0, 1), True)
+    monkeypatch.setattr(class_bounds, "EXACT_WORK", 0)
+    enclosed = dtdsym.class_insensitivity(network, x, layers=2).layers[2]
+    assert (enclosed.exact, enclosed.witness) == (False, None)
+    assert enclosed.tau >= exact.tau
+    verdict = dtdsym.decide("c7", network, x, layer=2)
+    assert verdict.witness["exact"] is False
+
+
+def test_one_neuron_that_may_not_count_is_no_exact_zero(monkeypatch):
+    builder = Builder((1, 3, 6))
+    means = builder.flatten(builder.average_pool(builder.input, (3, 3), stride=(1, 3)))
+    edge = builder.relu(builder.linear(means, np.array([[1.0, -1.0]]), np.zeros(1)))
+    network = builder.network(builder.linear(edge, np.ones((2, 1)), np.zeros(2)))
+    x = dead_edge()[1].reshape(3, 9)[:, 3:].reshape(-1)
+    assert dtdsym.class_insensitivity(network, x, layers=2).layers[2].how == "empty"
+    monkeypatch.setattr(class_bounds, "EXACT_WORK", 0)
+    assert not dtdsym.class_insensitivity(network, x, layers=2).layers[2].exact
+
+
+def test_the_budget_is_asked_for_every_pair_of_equal_columns(monkeypatch):
+    monkeypatch.setattr(class_bounds, "PUSH_WORK", 2**33)
+    network = sequential(([[1, 2, 3]], [0]), ([[1 / 3]] * 40, [0] * 40), ([[1] * 40] * 2, [0, 0]))
+    bounds = Bounds(network, vector([1, 1, 1], size=3, name="x")[None], composite(parse("zplus")), Budget().start())
+    asked = []
+    monkeypatch.setattr(bounds, "meter", type("Meter", (), {"tick": lambda self: asked.append(1)})())
+    assert bounds.tau(network.layer(3).source).value == 0
+    assert len(asked) >= 40 * 39 / 2
