@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from certified import refusals
 from networks import sequential
+from rich.console import Console
 
 import dtdsym
 from dtdsym.errors import InputError
 from dtdsym.relevance.nearest_explanation import apart, explain_by_nearest_roots
-from dtdsym.report.terminal import to_html
 from dtdsym.survey.apart import Apart
 
 PAPER = Path(__file__).parents[2] / "examples" / "paper_mlp.pt"
@@ -135,7 +135,9 @@ def test_the_median_is_never_above_the_maximum_and_none_of_nothing():
 
 def told(network, x, **asked):
     report = dtdsym.audit(network, [x], root=asked.pop("root", "nearest"), logit=0, **asked)
-    return " ".join(re.sub("<[^>]*>", "", to_html(report)).split()), report
+    console = Console(width=200, file=io.StringIO())
+    console.print(report)
+    return " ".join(console.file.getvalue().split()), report
 
 
 def test_a_bounded_question_is_not_answered_for_all_points():
