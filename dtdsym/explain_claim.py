@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(claim: str | None) -> int:
     console = Console(highlight=False)
-    for part in _list() if claim is None else _one(told(claim)):
+    for part in _list() if claim is None else _one(told(claim.lower())):
         console.print(part, soft_wrap=isinstance(part, Text))
     return 0
 

@@ -75,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(report: Report) -> int:
     if not report.inputs.audited:
-        return fail("no input was audited: give inputs off the hinges whose explained logit is above --min-logit")
+        return fail(
+            "no input was audited: give inputs off the hinges whose explained logit is above --min-logit, or lower that"
+        )
     return VIOLATED if report.violated else UNDECIDED if report.undecided else 0
 
 

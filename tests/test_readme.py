@@ -44,7 +44,7 @@ def clone(tmp_path_factory):
 def run(folder: Path, language: str, block: str) -> tuple[int, str]:
     """Exit status and standard output. The environment of a reader is this one, so that it is not made again."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    made = block.replace("python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt . && ", "")
+    made = block.replace("python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt '.[plots]' && ", "")
     script = made.replace(".venv/bin/python", shlex.quote(sys.executable))
     command = ["bash", "-ec", script] if language == "bash" else [sys.executable, "-c", block]
     done = subprocess.run(

@@ -236,7 +236,7 @@ def test_claims_for_all_inputs_of_a_box_are_shown_and_stand_in_the_json(capsys, 
         "c5, w2, proved: Some input of the box from -1 to 2 with a logit above 3602879701896397/36028797018963968"
         in said
     )
-    assert "(the float 0.1) has a hinge root of w2, at layer 1, outside its linear region." in said
+    assert "(the float 0.1) has a hinge root of w2, at layer 1, that is not inside its linear region." in said
     written = [claim for claim in json.loads((tmp_path / "r.json").read_text())["claims"] if claim.get("box")]
     assert [(claim["claim"], claim["input"], claim["box"]) for claim in written] == [
         ("c2", None, "box:-1:2"),

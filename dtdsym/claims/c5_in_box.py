@@ -34,7 +34,7 @@ def decide(asked: BoxQuestion) -> Verdict:
     """Samples, then every cell."""
     check_kind(asked.one, 1, asked.rule, "hinge")
     inputs = f"Some input of {asked.name} with a logit above {shown(asked.above)}"
-    statement = f"{inputs} has a hinge root of {asked.rule.label}, at layer 1, outside its linear region."
+    statement = f"{inputs} has a hinge root of {asked.rule.label}, at layer 1, that is not inside its linear region."
     left = next(_sampled(asked), None)
     if left is None and isinstance(exceeds(asked.one, asked.bounds, asked.above, budget=asked.left), NeverExceeds):
         return Undecided("c5", statement, "No input of the box has such a logit, so there is nothing to decide.")

@@ -123,7 +123,7 @@ def value_bars(values: Sequence[float], words: str) -> Markup:
         y, long = 16.0 * order + 3, 62 * abs(values[i]) / most
         add(made, "text", f"{i}", x=26.0, y=y + 10, text_anchor="end")
         where: dict[str, Any] = {"x": 100 - long * (values[i] < 0), "y": y, "width": long, "height": 11.0}
-        add(made, "rect", **where, klass="edge flow" if values[i] >= 0 else "edge less", data_value=repr(values[i]))
+        add(made, "rect", **where, klass="edge less" if values[i] >= 0 else "edge flow", data_value=repr(values[i]))
         if values[i] < 0:
             add(made, "rect", **where, fill="url(#k-negative)")
         add(made, "text", f"{values[i]:.3g}", x=168.0, y=y + 10)

@@ -20,7 +20,7 @@ from dtdsym.report.charts import Step, flow, place_bars, value_bars
 from dtdsym.report.expansions import MOST_WALKS, WorstRoot, worst_roots
 from dtdsym.report.heatmap import as_image
 from dtdsym.report.insensitivity import MOST_INPUTS as MOST_CURVES
-from dtdsym.report.insensitivity import curves, shown
+from dtdsym.report.insensitivity import curves, shown, upwards
 from dtdsym.report.labels import MEANINGS, OF_NEAREST, SHORT, row_label
 from dtdsym.report.pictures import MOST_INPUTS, MOST_RULES, Picture, Shown, shown_inputs
 from dtdsym.report.pixels import block, plain_png, signed_png
@@ -64,6 +64,7 @@ def page(found: Findings, command: str = "") -> str:
         region_uri="" if isinstance(regions, str) else _svg_uri(regions.svg),
         curves=list(curves(document["claims"])),
         shown=shown,
+        upwards=upwards,
         families=list(families(found, document["claims"], command)),
         witness=witness,
         further={title: told for title, told in sections(found).items() if told and title not in SHOWN_APART},
@@ -78,7 +79,10 @@ def _verdict(found: Findings) -> str:
     if not found.inputs.audited:
         return "No input was audited."
     if found.violated:
-        return "Violations were found: Taylor expansions behind explanations are not valid, or a claim is bad news."
+        roots = any(row.violations for row in found.rows) and not found.settings.numeric
+        news = any(claim["bad_news"] for claim in (*found.decided, *found.in_box))
+        told = ["Taylor expansions behind explanations are not valid"] * roots + ["a claim is bad news"] * news
+        return f"Violations were found: {', and '.join(told)}."
     if found.undecided:
         return "No violation was found, but something stayed undecided."
     return "All is decided, and no violation was found."

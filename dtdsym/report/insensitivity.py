@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dtdsym.arithmetic.rational import from_text, nearest_float
+from dtdsym.relevance.insensitivity import rounded_up
 from dtdsym.report.svg import Line, line_chart
 
 MOST_INPUTS = 3
@@ -45,7 +46,7 @@ class Curve:
         if not lines:
             return None
         told = "; ".join(
-            f"layer {at.layer}: largest {shown(at.largest)}, bound {shown(at.bound)}" for at in self.layers
+            f"layer {at.layer}: largest {shown(at.largest)}, bound {upwards(at.bound)}" for at in self.layers
         )
         return line_chart(lines, f"{self.title}. {told}.", across="layer k", up="L1 distance of maps", whole=True)
 
@@ -66,6 +67,11 @@ def curves(claims: Sequence[Mapping[str, Any]]) -> Iterator[Curve]:
 def shown(size: Fraction | None) -> str:
     """For reading."""
     return "open" if size is None else f"{nearest_float(size):.4g}"
+
+
+def upwards(bound: Fraction | None) -> str:
+    """A bound for reading, never less than it is."""
+    return "open" if bound is None else rounded_up(bound)
 
 
 def _change(claim: Mapping[str, Any]) -> LayerChange:

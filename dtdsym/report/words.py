@@ -124,6 +124,7 @@ def facts(found: Findings) -> Columns:
     rows = []
     for row in found.rows:
         tally, total = row.tally, row.tally.total
+        measured = tally.places["no_root"] < total
         counted = {name: getattr(tally, name) for name in FACTS}
         rows.append((
             over_lines(row_label(found, row)),
@@ -131,8 +132,7 @@ def facts(found: Findings) -> Columns:
             _between(tally.equal_gradient, tally.places["undecided"], total),
             "sampled" if row.sampled else f"{tally.inputs_all_equal_gradient:,} of {_inputs(row):,}",
             *(_between(number, tally.open[name], total) for name, number in counted.items()),
-            f"{tally.residuals.largest:.4g}",
-            f"{tally.residuals.median:.3g}",
+            *((f"{tally.residuals.largest:.4g}", f"{tally.residuals.median:.3g}") if measured else ("-", "-")),
         ))  # fmt: skip
     return Columns("What holds at the root points", headers, tuple(rows))
 

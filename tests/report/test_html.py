@@ -21,7 +21,7 @@ from dtdsym.report import html, region_plot
 from dtdsym.report.audit import audit
 from dtdsym.report.expansions import worst_roots
 from dtdsym.report.html import page
-from dtdsym.report.insensitivity import curves, shown
+from dtdsym.report.insensitivity import curves, shown, upwards
 from dtdsym.report.pictures import shown_inputs
 
 
@@ -268,7 +268,7 @@ def test_changes_of_relevance_with_the_logit_are_drawn_over_layers(undrawn):
     assert read.flaws == []
     assert "Class-insensitivity over layers" in [words for _, _, words in read.all("h2")]
     labels = " ".join(a["aria-label"] for _, a, _ in read.all("svg") if "aria-label" in a)
-    told = (f"layer {at.layer}: largest {shown(at.largest)}, bound {shown(at.bound)}" for at in first.layers)
+    told = (f"layer {at.layer}: largest {shown(at.largest)}, bound {upwards(at.bound)}" for at in first.layers)
     assert f"Input 0, zplus. {'; '.join(told)}." in labels
 
 
