@@ -79,9 +79,8 @@ def _verdict(found: Findings) -> str:
     if not found.inputs.audited:
         return "No input was audited."
     if found.violated:
-        roots = any(row.violations for row in found.rows) and not found.settings.numeric
-        news = any(claim["bad_news"] for claim in (*found.decided, *found.in_box))
-        told = ["Taylor expansions behind explanations are not valid"] * roots + ["a claim is bad news"] * news
+        roots, claims = "Taylor expansions behind explanations are not valid", "a claim is bad news"
+        told = [roots] * found.roots_violated + [claims] * found.bad_news
         return f"Violations were found: {', and '.join(told)}."
     if found.undecided:
         return "No violation was found, but something stayed undecided."

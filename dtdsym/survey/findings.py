@@ -170,10 +170,19 @@ class Findings:
 
     @property
     def violated(self) -> bool:
-        """Whether a root lies where the Taylor identity does not reach, or does not exist, or a claim is bad news. What
-        floats alone say is no finding."""
-        roots = any(row.violations for row in self.rows) and not self.settings.numeric
-        return roots or any(claim["bad_news"] for claim in (*self.decided, *self.in_box))
+        """Whether roots or claims are violated."""
+        return self.roots_violated or self.bad_news
+
+    @property
+    def roots_violated(self) -> bool:
+        """Whether a root lies where the Taylor identity does not reach, or does not exist. What floats alone say is no
+        finding."""
+        return any(row.violations for row in self.rows) and not self.settings.numeric
+
+    @property
+    def bad_news(self) -> bool:
+        """Whether a claim that was decided is bad news."""
+        return any(claim["bad_news"] for claim in (*self.decided, *self.in_box))
 
     @property
     def undecided(self) -> bool:
