@@ -22,7 +22,7 @@ from .cases import Case, generated
 from .clevr import Clevr, LayoutError, xai_cases
 from .experiment import EDGES, RULES, Asked, Maps, Outcome, accuracy, add, answers, chosen, explained
 from .explain import CONTROL, LRP, Explainer, normalised
-from .model import load
+from .model import CheckpointError, load
 from .samples import held_out
 from .train import SHIPPED, keep_memory
 
@@ -169,10 +169,10 @@ def main() -> int:
     given = parser.parse_args()
     keep_memory()
     torch.manual_seed(given.seed)
-    explainer = Explainer(load(given.checkpoint))
     try:
+        explainer = Explainer(load(given.checkpoint))
         cases = cases_of(given, explainer.model.sizes.image)
-    except LayoutError as err:
+    except (CheckpointError, LayoutError) as err:
         print(err, file=sys.stderr)
         return 2
     said = answers(explainer, cases)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -120,9 +121,22 @@ def save(model: RelationNetwork, path: Path) -> None:
     torch.save({"sizes": asdict(model.sizes), "weights": model.state_dict()}, path)
 
 
+class CheckpointError(ValueError):
+    """A file is not a checkpoint of this network."""
+
+
 def load(path: Path) -> RelationNetwork:
-    """The network of a checkpoint, in evaluation mode. Nothing in the file is run."""
-    kept: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    """The network of a checkpoint, in evaluation mode. Nothing in the file is run. Raises CheckpointError."""
+    try:
+        kept: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as err:
+        raise CheckpointError(
+            f"{path}: {err.strerror}; give a checkpoint that examples.relation_network.train wrote"
+        ) from err
+    except (RuntimeError, UnpicklingError, EOFError) as err:
+        raise CheckpointError(f"{path}: no checkpoint; give one that examples.relation_network.train wrote") from err
+    if not isinstance(kept, dict) or not {"sizes", "weights"} <= set(kept):
+        raise CheckpointError(f"{path}: another checkpoint; give one that examples.relation_network.train wrote")
     lists = {key: tuple(value) if isinstance(value, list) else value for key, value in kept["sizes"].items()}
     model = RelationNetwork(Sizes(**lists))
     model.load_state_dict(kept["weights"])

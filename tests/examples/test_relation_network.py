@@ -17,7 +17,7 @@ from relation_network.cases import generated
 from relation_network.experiment import answers, chosen, explained
 from relation_network.explain import CONTROL, LRP, Explainer, mass_accuracy, normalised, rank_accuracy
 from relation_network.lifted import Paired, lift, rows_of
-from relation_network.model import RelationNetwork, Sizes, load, save
+from relation_network.model import CheckpointError, RelationNetwork, Sizes, load, save
 from relation_network.questions import KINDS, WORDS, mask_of, tokens
 from relation_network.samples import LENGTH, batch_of, held_out, padded
 from relation_network.scenes import make_scene
@@ -342,6 +342,19 @@ def test_a_checkpoint_keeps_sizes_and_weights(tmp_path):
     again = load(tmp_path / "tiny.pt")
     assert again.sizes == TINY
     assert all(map(torch.equal, again.state_dict().values(), model.state_dict().values()))
+
+
+@pytest.mark.parametrize(
+    ("content", "met"), [(None, "No such file"), (b"no checkpoint", "no checkpoint"), ({"a": 1}, "another checkpoint")]
+)
+def test_another_file_is_no_checkpoint(tmp_path, content, met):
+    path = tmp_path / "file.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match=met):
+        load(path)
 
 
 def test_the_defaults_are_the_papers_sizes():
