@@ -2,8 +2,9 @@
 
 Three facts are decided here. Equal strict choices of all neurons and pools: `same_cell`. Strict choices (so the point
 is regular) and a gradient that differs by a proven margin: `outside`. Choices that change on the way from the input,
-but none that F_l depends on: `same_region_segment`. Everything else goes on to the exact search. What is known besides
-of roots on their own neuron's hinge stands in own_hinges.py.
+but none that F_l depends on: `same_region_segment`. What is decided where neurons are exactly at 0 stands in
+meeting_cells.py, what is known of roots on their own neuron's hinge in own_hinges.py. Everything else goes on to the
+exact search.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure, sign
 from dtdsym.arithmetic.tensor import take_entries
+from dtdsym.geometry.meeting_cells import MOST, MeetingCells
 from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.geometry.zeros import taken, zero_entries
 from dtdsym.network.evaluate import descendants, differentiate, stream
@@ -89,29 +91,46 @@ def place_batch(home: Home, roots: Any, own: OwnHinges | None = None) -> Placed:
     those are held that something still to be computed needs. own: whose hinges they are on by construction."""
     roots = home.ops.followed(roots)
     feeds = {node: _broadcast(home.values[node], roots) for node in bypassing(home.network, home.start)}
-    seen, output = _passed(home.network, home.start, {**feeds, home.start: roots}, home.ops)
-    choices: Mapping[int, torch.Tensor] = seen.choices
-    if own is not None:
-        before = home.choices[own.relu][:, own.neurons]
-        choices = own.filled(choices, before)
-    decided = _all_decided(choices, roots) & home.decided[:, None]
-    equal = torch.ones_like(decided)
-    for node, here in choices.items():
+    seen, output = _passed(home.network, home.start, {**feeds, home.start: roots}, home.ops, own)
+    none = torch.zeros(roots.shape[:-1], dtype=torch.long, device=roots.mid.device)
+    cells = MeetingCells.of(seen.choices, seen.at_zero, home.choices, none)
+    decided = _all_decided(cells.choices, roots) & home.decided[:, None]
+    equal = decided.clone()
+    for node, here in cells.choices.items():
         equal &= (here == home.choices[node][:, None]).all(-1)
-    apart = decided & ~equal
-    gradient = _gradients(home, roots, choices, apart)
-    differs = (gradient - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
-    inside, never = torch.zeros_like(decided), torch.zeros_like(decided)
-    if own is not None:
-        beyond = _gradients(home, roots, own.filled(choices, -before), apart & differs)
-        differs &= (beyond - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
+    apart, touching = decided & ~equal, equal & cells.crossed
+    gradient = _gradients(home, roots, cells.choices, apart)
+    away = _away_across(home, roots, cells, touching | (apart & _differs(home, gradient)))
+    inside = touching & ~away & _idle(home, cells) if touching.any() else touching
     if home.ops is ENCLOSURE:
-        inside = _straight_inside(home, roots, apart & ~differs)
-    if own is None:
-        return Placed(decided & equal, inside, never, apart & differs, never, output[..., 0], gradient)
-    slope = home.slope(own.relu)[:, own.neurons]
-    flat, bent = slope.is_zero() & decided & equal, slope.excludes_zero() & decided & equal
-    return Placed(never, inside | flat, bent, apart & differs, apart, output[..., 0], gradient)
+        inside = inside | _straight_inside(home, roots, apart & ~away)
+    return Placed(
+        equal & ~touching, inside, touching & away, apart & away, cells.count > 0, output[..., 0], gradient
+    )
+
+
+def _differs(home: Home, gradient: Any) -> torch.Tensor:
+    """Where gradients (batch, neurons, size) certainly are not the inputs'."""
+    found: torch.Tensor = (gradient - home.gradient.unsqueeze(1)).excludes_zero().any(-1)
+    return found
+
+
+def _away_across(home: Home, roots: Any, cells: MeetingCells, wanted: torch.Tensor) -> torch.Tensor:
+    """Which of the wanted roots (batch, neurons) have another gradient than the input's wherever a neuron at 0 is turned
+    over."""
+    left = wanted.clone()
+    for number in range(1, 2 ** min(int(cells.count[left].amax()), MOST) if left.any() else 0):
+        asked = left & (number < 2**cells.count)
+        left &= ~asked | _differs(home, _gradients(home, roots, cells.across(number), asked))
+    return left
+
+
+def _idle(home: Home, cells: MeetingCells) -> torch.Tensor:
+    """Where F_l does not depend, on the input's cell, on the output of any neuron at 0: mask (batch, neurons)."""
+    found = torch.ones_like(cells.crossed)
+    for node, rank in cells.ranks.items():
+        found &= ((rank < 0) | home.slope(node).is_zero().unsqueeze(1)).all(-1)
+    return found
 
 
 def _gradients(home: Home, roots: Any, choices: Mapping[int, torch.Tensor], wanted: torch.Tensor) -> Any:
@@ -131,10 +150,14 @@ def _gradients(home: Home, roots: Any, choices: Mapping[int, torch.Tensor], want
     return home.ops.where((place >= 0)[None, :, None], found[:, place.clamp_min(0)], known)
 
 
-def _passed(network: Network, start: int, feeds: Mapping[int, Any], ops: Any) -> tuple[_Passage, Any]:
+def _passed(
+    network: Network, start: int, feeds: Mapping[int, Any], ops: Any, own: OwnHinges | None = None
+) -> tuple[_Passage, Any]:
     """The choices on the way from `feeds` to the output, and the output."""
     seen, output = _Passage(network, start), None
     for index, values in stream(network, ops, feeds):
+        if own is not None and index == own.node:
+            values[index] = own.known(values[index])
         seen.look(index, values)
         output = values[index]
     return seen, output
@@ -191,7 +214,7 @@ def _broadcast(value: Any, roots: Any) -> Any:
 
 class _Passage:
     """F_l's part of the activation pattern, read off node by node: choices, bending node -> (..., choices), UNDECIDED
-    where bounds do not tell.
+    where bounds do not tell; at_zero, ReLU node -> mask of neurons that are 0, exactly, but perhaps not on a whole cell.
 
     Known besides the bounds is what is zero on the whole cell: neurons that are certainly inactive, and what follows
     only from these and from constants. Zeros of this kind tie in a window for certain; others may do so at this point
@@ -202,6 +225,7 @@ class _Passage:
         self.below, self.beside = descendants(network, start), bypassing(network, start)
         self.zeros: dict[int, np.ndarray] = {}
         self.choices: dict[int, torch.Tensor] = {}
+        self.at_zero: dict[int, torch.Tensor] = {}
 
     def look(self, index: int, values: Mapping[int, Any]) -> None:
         """At node `index`, whose value and whose sources' values are known."""
@@ -215,19 +239,17 @@ class _Passage:
     def _read(self, index: int, node: Node, values: Mapping[int, Any]) -> None:
         self.zeros[index] = zero_entries(node, self.zeros)
         if isinstance(node, Relu):
-            found = _neurons(values[node.source], self.zeros[index])
+            found = sign(values[node.source])
+            at_zero = (found == 0) & ~torch.as_tensor(self.zeros[index], device=found.device)
+            if at_zero.any():
+                self.at_zero[index] = at_zero
+                found = found.masked_fill_(at_zero, UNDECIDED)
             if index in self.known:
                 found = torch.where(found == UNDECIDED, self.known[index], found)
             self.choices[index] = found
             self.zeros[index] = ((found == -1) | (found == 0)).cpu().numpy()
         elif isinstance(node, MaxPool):
             self.choices[index] = _windows(node, values[node.source], self.zeros[node.source])
-
-
-def _neurons(value: Any, zeros: np.ndarray) -> torch.Tensor:
-    """Signs of pre-activations; 0 only for those that are zero on the whole cell."""
-    found = sign(value)
-    return found.masked_fill_((found == 0) & ~torch.as_tensor(zeros, device=found.device), UNDECIDED)
 
 
 def _windows(node: MaxPool, value: Any, zeros: np.ndarray) -> torch.Tensor:

@@ -152,7 +152,8 @@ def _still(found: LayerRoots) -> torch.Tensor:
 def _own_hinges(home: Home, found: LayerRoots) -> OwnHinges | None:
     if found.hinges is None:
         return None
-    return OwnHinges.of(home.network, *found.hinges, home.decided.device)
+    node, neurons = found.hinges
+    return OwnHinges(node, torch.from_numpy(neurons).to(home.decided.device))
 
 
 def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
