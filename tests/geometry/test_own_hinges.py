@@ -15,6 +15,7 @@ import dtdsym
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
 from dtdsym.arithmetic.pair import PAIR
+from dtdsym.arithmetic.rational import fractions
 from dtdsym.errors import NoRoot
 from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.budget import Budget
@@ -22,6 +23,7 @@ from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.network.builder import Builder
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network, sequential
+from dtdsym.network.slice import slice_at
 
 CPU = torch.device("cpu")
 SMALL = Budget(cells=50)
@@ -31,7 +33,7 @@ def places(network: Network, x, layer: int, neurons, roots, ops=ENCLOSURE) -> li
     """What the batch route says of roots, each on the hinge of one neuron; None where it abstains."""
     values = evaluate(network, ops, {0: ops.lift([list(x)])})
     where = network.layer(layer)
-    own = OwnHinges.of(network, where.output, np.asarray(neurons), CPU)
+    own = OwnHinges(where.output, torch.as_tensor(neurons))
     placed = place_batch(Home.at(network, where.source, values, ops), ops.lift([[list(root) for root in roots]]), own)
     found: list[str | None] = [None] * len(roots)
     for name, mask in (
@@ -45,9 +47,10 @@ def places(network: Network, x, layer: int, neurons, roots, ops=ENCLOSURE) -> li
 
 
 def hinge_roots(network: Network, x, rule: str, layer: int = 1):
-    """(neurons, exact hinge roots) that exist and are not the input itself."""
+    """(neurons, exact hinge roots) that exist and are not the layer's input itself."""
     found = dtdsym.roots(network, x, rule=rule, layer=layer, root="hinge")
-    pairs = [(j, root) for j, root in enumerate(found) if not isinstance(root, NoRoot) and tuple(root) != tuple(x)]
+    a = fractions(slice_at(network, x, layer=layer)[1])
+    pairs = [(j, root) for j, root in enumerate(found) if not isinstance(root, NoRoot) and tuple(root) != a]
     return [j for j, _ in pairs], [root for _, root in pairs]
 
 
@@ -91,19 +94,32 @@ def test_where_only_the_far_side_has_the_gradient_a_search_must_decide():
     assert dtdsym.place(network, [1, -1], [0, 1]).name == "boundary"
 
 
-def test_two_neurons_of_one_hinge_are_left_to_the_exact_search():
-    twice = sequential(([[1, 0], [2, 0], [0, 1]], [0, 0, 1]), ([[3, -1, 1]], [0]))
-    assert places(twice, [1, 1], 1, [0, 1, 2], [[0, 1], [0, 1], [1, -1]]) == [None, None, "boundary"]
+def test_neurons_that_share_a_hinge_are_turned_over_in_every_way():
+    """Their jumps add up to a bend; where they cancel, no bound can tell."""
+    pairs = [([[1, 0], [2, 0], [0, 1]], [0, 0, 1])]
+    for weight, expected in (([3, -1, 1], "boundary"), ([2, -1, 1], None)):
+        twice = sequential(*pairs, ([weight], [1]))
+        found = places(twice, [1, 1], 1, [0, 1, 2], [[0, 1], [0, 1], [1, -1]])
+        assert found == [expected, expected, "boundary"]
+        assert dtdsym.place(twice, [1, 1], [0, 1]).name == (expected or "same_region_segment")
 
 
-def test_a_preactivation_that_bends_twice_or_never_has_no_hinge_of_its_own():
+@pytest.mark.parametrize(("copies", "expected"), [(4, "boundary"), (5, None)])
+def test_cells_are_listed_of_no_more_than_four_neurons(copies, expected):
+    network = sequential(([[1, 0]] * copies + [[0, 1]], [0] * copies + [1]), ([[1] * copies + [1]], [0]))
+    assert places(network, [1, 1], 1, [0], [[0, 1]]) == [expected]
+
+
+def test_a_preactivation_may_bend_twice_or_never():
+    """It is read by a ReLU, and by windows without a tie; below a linear output there is nothing to bend."""
     builder = Builder((1, 2, 2))
     z = builder.convolve(builder.input, np.ones((1, 1, 1, 1)), np.zeros(1))
     pooled = builder.flatten(builder.max_pool(z, (2, 2), (1, 1)))
     both = builder.concat([pooled, builder.flatten(builder.relu(z))], 0)
     network = builder.network(builder.linear(both, np.ones((1, 5)), np.zeros(1)))
-    assert OwnHinges.of(network, network.layer(1).output, np.arange(4), CPU) is None
-    assert OwnHinges.of(network, network.layer(2).output, np.arange(1), CPU) is None
+    x = [1, 2, 3, 4]
+    assert places(network, x, 1, [0, 3], [[0, 2, 3, 4], [1, 2, 3, 0]]) == ["boundary", "outside"]
+    assert places(network, x, 2, [0], [[0, 0, 0, 0, -1]]) == ["same_cell"]
 
 
 @pytest.mark.parametrize("rule", ["w2", "zplus", "gamma:1", "zbox:-2:2", "flat", "x"])
@@ -128,7 +144,7 @@ def test_in_every_layer_of_convolutional_networks(ops, network, seed):
     network = network.logit(0)
     for layer in range(1, len(network.layers) + 1):
         neurons, roots = (side[:4] for side in hinge_roots(network, x, "w2", layer))
-        if not roots or OwnHinges.of(network, network.layer(layer).output, np.array([0]), CPU) is None:
+        if not roots:
             continue
         for root, found in zip(roots, places(network, x, layer, neurons, roots, ops), strict=True):
             if found is not None:
