@@ -155,6 +155,25 @@ def conv_networks(
     return builder.network(builder.relu(value) if draw(st.sampled_from((False, False, True))) else value)
 
 
+@st.composite
+def residual_networks(draw: Any) -> Network:
+    """Three numbers, a layer with ReLU, then one or two residual blocks: inactive neurons add exact zeros."""
+    builder = Builder((3,))
+    weights = WEIGHTS[draw(st.sampled_from(("quantised", "integers")))]
+    draft = Draft(draw, builder, np.random.default_rng(draw(st.integers(0, 2**32 - 1))), weights, False)
+
+    def layer(value: Value) -> Value:
+        found = builder.linear(value, draft.kernel(3, 3), draft.bias(3))
+        return normalise(draft, found) if draft.one(False, False, True) else found
+
+    value = builder.relu(layer(builder.input))
+    for _ in range(draft.one(1, 2)):
+        branch = layer(builder.relu(layer(value)) if draft.one(True, True, False) else value)
+        skip = draft.one(value, value, layer(value))
+        value = builder.relu(builder.add(builder.relu(branch) if draft.one(False, False, True) else branch, skip))
+    return builder.network(builder.linear(value, draft.kernel(1, 3), draft.bias(1)))
+
+
 HALVES = st.integers(-4, 4).map(lambda n: Fraction(n, 2))
 RATIONALS = st.fractions(-3, 3, max_denominator=6)
 

@@ -104,9 +104,7 @@ def place_batch(home: Home, roots: Any, own: OwnHinges | None = None) -> Placed:
     inside = touching & ~away & _idle(home, cells) if touching.any() else touching
     if home.ops is ENCLOSURE:
         inside = inside | _straight_inside(home, roots, apart & ~away)
-    return Placed(
-        equal & ~touching, inside, touching & away, apart & away, cells.count > 0, output[..., 0], gradient
-    )
+    return Placed(equal & ~touching, inside, touching & away, apart & away, cells.count > 0, output[..., 0], gradient)
 
 
 def _differs(home: Home, gradient: Any) -> torch.Tensor:
@@ -116,8 +114,8 @@ def _differs(home: Home, gradient: Any) -> torch.Tensor:
 
 
 def _away_across(home: Home, roots: Any, cells: MeetingCells, wanted: torch.Tensor) -> torch.Tensor:
-    """Which of the wanted roots (batch, neurons) have another gradient than the input's wherever a neuron at 0 is turned
-    over."""
+    """Which of the wanted roots (batch, neurons) have another gradient than the input's, whichever neurons at 0 are
+    turned over."""
     left = wanted.clone()
     for number in range(1, 2 ** min(int(cells.count[left].amax()), MOST) if left.any() else 0):
         asked = left & (number < 2**cells.count)
@@ -214,7 +212,7 @@ def _broadcast(value: Any, roots: Any) -> Any:
 
 class _Passage:
     """F_l's part of the activation pattern, read off node by node: choices, bending node -> (..., choices), UNDECIDED
-    where bounds do not tell; at_zero, ReLU node -> mask of neurons that are 0, exactly, but perhaps not on a whole cell.
+    where bounds do not tell; at_zero, ReLU node -> mask of neurons that are exactly 0, perhaps not on a whole cell.
 
     Known besides the bounds is what is zero on the whole cell: neurons that are certainly inactive, and what follows
     only from these and from constants. Zeros of this kind tie in a window for certain; others may do so at this point

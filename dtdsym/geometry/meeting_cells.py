@@ -1,8 +1,8 @@
 """The cells of F_l that meet at a point, where all its choices are known there but for a few neurons exactly at 0.
 
 Let B be the neurons whose pre-activation is exactly 0 at a point p, and not for certain on a whole cell; let all other
-choices be strict at p, or certain on every cell at p. Let C be the input's cell, g its gradient, and for S in B let g(S)
-be the gradient with the neurons of S active, those of B - S inactive, and all other choices as they are at p.
+choices be strict at p, or certain on every cell at p. Let C be the input's cell and g its gradient. For S, a part of B,
+let g(S) be the gradient with S active, the rest of B inactive, and all other choices as they are at p.
 
 1. Every cell that meets at p has one of the gradients g(S), for its choices other than B's are those at p. So if none
    of them is g, p is `outside`, whether F_l bends there or not.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from builders import conv_networks
+from hinge_roots import hinge_roots, places
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from plane_oracle import Plane
@@ -15,43 +15,11 @@ import dtdsym
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
 from dtdsym.arithmetic.pair import PAIR
-from dtdsym.arithmetic.rational import fractions
-from dtdsym.errors import NoRoot
-from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.budget import Budget
-from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.network.builder import Builder
-from dtdsym.network.evaluate import evaluate
-from dtdsym.network.network import Network, sequential
-from dtdsym.network.slice import slice_at
+from dtdsym.network.network import sequential
 
-CPU = torch.device("cpu")
 SMALL = Budget(cells=50)
-
-
-def places(network: Network, x, layer: int, neurons, roots, ops=ENCLOSURE) -> list[str | None]:
-    """What the batch route says of roots, each on the hinge of one neuron; None where it abstains."""
-    values = evaluate(network, ops, {0: ops.lift([list(x)])})
-    where = network.layer(layer)
-    own = OwnHinges(where.output, torch.as_tensor(neurons))
-    placed = place_batch(Home.at(network, where.source, values, ops), ops.lift([[list(root) for root in roots]]), own)
-    found: list[str | None] = [None] * len(roots)
-    for name, mask in (
-        ("same_cell", placed.same_cell), ("same_region_segment", placed.same_segment),
-        ("boundary", placed.boundary), ("outside", placed.outside),
-    ):  # fmt: skip
-        for column in mask[0].nonzero()[:, 0].tolist():
-            assert found[column] is None
-            found[column] = name
-    return found
-
-
-def hinge_roots(network: Network, x, rule: str, layer: int = 1):
-    """(neurons, exact hinge roots) that exist and are not the layer's input itself."""
-    found = dtdsym.roots(network, x, rule=rule, layer=layer, root="hinge")
-    a = fractions(slice_at(network, x, layer=layer)[1])
-    pairs = [(j, root) for j, root in enumerate(found) if not isinstance(root, NoRoot) and tuple(root) != a]
-    return [j for j, _ in pairs], [root for _, root in pairs]
 
 
 @given(st.data(), layers(), st.booleans(), st.sampled_from(["w2", "x", "flat"]))

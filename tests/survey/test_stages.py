@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from builders import conv_networks
+from builders import conv_networks, residual_networks
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from large_models import resnet18
@@ -31,9 +31,10 @@ RULES = ("zplus", "gamma:1", "w2", "lrp0", "epsilon:1/4", "x")
 COORDINATES = st.integers(-8, 8).map(lambda n: n / 4)
 
 
-def compared(network, x, rule: str, stage, most: int = 6) -> int:
+def compared(network, x, rule: str, stage, most: int = 6, root: str = "relevance") -> int:
     """Check what a stage says about the first roots of every layer; how many places it decided."""
-    chosen = Settings.of(network, rules=[rule], layers="all", logit=0, min_logit=-1e30, budget=dtdsym.Budget(cells=200))
+    budget = dtdsym.Budget(cells=200)
+    chosen = Settings.of(network, rules=[rule], layers="all", logit=0, min_logit=-1e30, budget=budget, root=root)
     one = network.logit(0)
     point = np.asarray(x, dtype=np.float64).reshape(1, -1)
     view, exactly, decided = View(stage, one, point, chosen), ExactInput(one, point[0], chosen), 0
@@ -74,6 +75,14 @@ def test_convolutions_pools_and_additions_too(stage, network, seed, rule):
     assume(sum(network.sizes) < 400)
     x = np.random.default_rng(seed).integers(-8, 9, network.sizes[0]) / 8
     compared(network, x, rule, stage, most=2)
+
+
+@pytest.mark.parametrize("stage", [RADII, BALLS, HUNDRED_BITS], ids=lambda stage: stage.name)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(residual_networks(), st.integers(0, 2**32 - 1), st.sampled_from(("zplus", "gamma:1", "w2")))
+def test_hinge_roots_of_residual_networks_too(stage, network, seed, rule):
+    x = np.random.default_rng(seed).integers(-8, 9, 3) / 8
+    compared(network, x, rule, stage, root="hinge")
 
 
 # Whole audits by stages, of networks that are taken for larger than they are
