@@ -1,4 +1,4 @@
-"""Matrix products of some 100 bits out of float64 matrix products that round nothing (after Ozaki, Ogita, Oishi and
+"""Matrix products of 100 bits and more out of float64 matrix products that round nothing (after Ozaki, Ogita, Oishi and
 Rump, Error-free transformations of matrix multiplication, Numer. Algorithms 59, 2012).
 
 Each row of the weights and each sample of the values is cut into slices of small integers,
@@ -9,16 +9,18 @@ P_l = sum over a + b = l of w_a x_b.
     sum of at most n (L + 1) products of integers of at most 2^beta, so every partial sum, in any order and blocking,
     with or without fused multiply-add, is an integer of at most 2^53: a float. One matrix product per level finds P_l
     without rounding, the slices standing side by side.
-(9) Cutting is exact. With h + l what is left of an entry, as TwoSum has it, and s the unit of the next slice, a power
-    of two, k = round(h / s), kept within 2^beta: h - k s is a float, for it is h, or a multiple of ulp(h) of at most
-    |h|. Units are normal, since small rows are scaled up first (by powers of two, exactly). So whatever k is, nothing
-    is lost; what the slices leave is kept, and measured where it matters.
+(9) Cutting is exact. With h + l + ... what is left of an entry, h as TwoSum leaves it, and s the unit of the next
+    slice, a power of two, k = round(h / s), kept within 2^beta: h - k s is a float, for it is h, or a multiple of
+    ulp(h) of at most |h|. Units are normal, since small rows are scaled up first (by powers of two, exactly). So
+    whatever k is, nothing is lost; what the slices leave is kept, and measured where it matters.
 (10) What the levels up to L leave is the sum over a of w_a x_{>L-a}, and w_{>L} x, with x_{>b} what b + 1 slices leave
-    of x. It is a sum of plain products of inner dimension CHUNK or so, added one after the other, with floats for
-    x_{>b} that err by u. A product of entries passes through at most depth roundings, so (as in law 4) the error is at
-    most (depth + 4) u sum_a ||w_a||_1 max|x_{>L-a}|, and 2^-300 pays for what underflows: all is scaled so that w_0 and
-    x_0 are integers. Where all that is left is 0, so is the error.
-(11) L is the least with log2(depth u) - t (L + 1) <= -104: errors are about 2^-104 of ||w||_1 max|x|.
+    of x. It is a sum of plain products of inner dimension CHUNK or so, added one after the other, with h for x_{>b},
+    which errs by u: |l| <= u |h| of two parts, and of more largest[b] counts 2^53 times all besides h. A product of
+    entries passes through at most depth roundings, so (as in law 4) the error is at most
+    (depth + 4) u sum_a ||w_a||_1 max|x_{>L-a}|, and 2^-300 pays for what underflows: all is scaled so that w_0 and x_0
+    are integers. Where all that is left is 0, so is the error.
+(11) L is the least with log2(depth u) - t (L + 1) <= -bits: errors are about 2^-bits of ||w||_1 max|x|. bits is what
+    the parts of the values hold, two less: 104 for two of them.
 """
 
 from __future__ import annotations
@@ -30,11 +32,10 @@ from itertools import count
 
 import torch
 
-from dtdsym.arithmetic.error_free import cascade, two_sum
+from dtdsym.arithmetic.error_free import Parts, cascade, two_sum
 from dtdsym.arithmetic.powers import MOST, exponent, power
 from dtdsym.arithmetic.rounding import ETA, UNIT
 
-TARGET = 104
 CHUNK = 256
 AT_A_TIME = 2**22  # weights that are cut
 FLOOR = 2.0**-300
@@ -48,18 +49,19 @@ shape (batch, all outputs, positions)."""
 
 @dataclass(frozen=True)
 class Grid:
-    """bits: beta. levels: L. inner: n."""
+    """bits: beta. levels: L. inner: n. parts: how many those of the values are."""
 
     bits: int
     levels: int
     inner: int
+    parts: int
 
     @staticmethod
-    def of(inner: int) -> Grid:
+    def of(inner: int, parts: int) -> Grid:
         """By laws 8 and 11."""
         for levels in count(1):
-            grid = Grid((53 - _log2(inner * (levels + 1))) // 2, levels, inner)
-            if math.log2(grid.depth) - 53 - (levels + 1) * (grid.bits + 1) <= -TARGET:
+            grid = Grid((53 - _log2(inner * (levels + 1))) // 2, levels, inner, parts)
+            if math.log2(grid.depth) - 53 - (levels + 1) * (grid.bits + 1) <= 2 - 53 * parts:
                 break
         return grid
 
@@ -89,7 +91,7 @@ def _log2(number: int) -> int:
 class Cut:
     """Rows (rows, width), cut: integer parts, and rests[b], what parts[:b] leave, as multiples of 2^unit.
 
-    parts[b] counts in 2^-bt of 2^unit, unit (rows,). largest[b] (rows,) >= max|rests[b]|, 0 only if all of it is 0.
+    parts[b] counts in 2^-bt of 2^unit, unit (rows,). largest[b] (rows,) >= max|rests[b]|, 0 only if nothing is left.
     """
 
     parts: list[torch.Tensor]
@@ -98,30 +100,35 @@ class Cut:
     largest: list[torch.Tensor]
 
 
-def cut(high: torch.Tensor, low: torch.Tensor, grid: Grid) -> Cut:
-    """By law 9. Parts that are 0 everywhere, but for the first one, are left away with all that follows.
+def cut(values: Sequence[torch.Tensor], grid: Grid) -> Cut:
+    """By law 9. Slices that are 0 everywhere, but for the first one, are left away with all that follows.
 
     Entries so large that they round to 2^1024 become NaN, and so does all that follows from them."""
-    size = exponent(high.abs().amax(1, keepdim=True))
+    size = exponent(values[0].abs().amax(1, keepdim=True))
     up = (-size).clamp_min(0)
-    high, low = high * power(up), low * power(up)
+    left = [part * power(up) for part in values]
     unit = size + up + 1 + (size == MOST).long() - grid.bits  # 2^(unit + bits) exceeds all; at MOST by two powers
     parts: list[torch.Tensor] = []
-    rests, largest = [high * power(-unit)], [_largest(high, unit)]
-    while not parts or (len(parts) <= grid.levels and high.any()):
+    rests, largest = [left[0] * power(-unit)], [_largest(left, unit)]
+    while not parts or (len(parts) <= grid.levels and largest[-1].any()):
         step = unit - len(parts) * (grid.bits + 1)
-        part = torch.round(high * power(-step)).clamp_(-(2.0**grid.bits), 2.0**grid.bits)
-        high, low = two_sum(high - part * power(step), low)
+        part = torch.round(left[0] * power(-step)).clamp_(-(2.0**grid.bits), 2.0**grid.bits)
+        left[0] = left[0] - part * power(step)
+        for place in range(len(left) - 1):
+            left[place], left[place + 1] = two_sum(left[place], left[place + 1])
         parts.append(part)
-        rests.append(high * power(-unit))
-        largest.append(_largest(high, unit))
+        rests.append(left[0] * power(-unit))
+        largest.append(_largest(left, unit))
     return Cut(parts, rests, (unit - up).squeeze(1), largest)
 
 
-def _largest(high: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
-    """(rows,) max|high| in this unit, rounded up; 0 only for rows of 0."""
-    most = high.abs().amax(1, keepdim=True)
-    return (most * power(-unit) * (1 + 4 * UNIT) + ETA).masked_fill_(most == 0, 0.0).squeeze(1)
+def _largest(left: Sequence[torch.Tensor], unit: torch.Tensor) -> torch.Tensor:
+    """(rows,) max|x_{>b}| in this unit, as law 10 needs it, rounded up; 0 only for rows of 0."""
+    size = left[0].abs()
+    for part in left[1:] if len(left) > 2 else ():
+        size = size + part.abs() * 2.0**53
+    most = size.amax(1, keepdim=True)
+    return (most * power(-unit) * (1 + 8 * UNIT) + ETA).masked_fill_(most == 0, 0.0).squeeze(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,15 +146,16 @@ class SplitWeight:
     grid: Grid
 
     @staticmethod
-    def of(weight: torch.Tensor) -> SplitWeight:
-        """From float64 (groups, out, n); a large one some rows at a time: cutting takes several times its size."""
+    def of(weight: torch.Tensor, parts: int) -> SplitWeight:
+        """From float64 (groups, out, n), for values of so many parts; a large one some rows at a time: cutting takes
+        several times its size."""
         groups, outputs, inner = weight.shape
         each = max(1, AT_A_TIME // inner)
         if groups == 1 and outputs > each:
-            return SplitWeight._put_together([SplitWeight.of(rows) for rows in weight.split(each, 1)])
-        grid = Grid.of(inner)
+            return SplitWeight._put_together([SplitWeight.of(rows, parts) for rows in weight.split(each, 1)])
+        grid = Grid.of(inner, parts)
         rows = weight.reshape(-1, inner)
-        pieces = cut(rows, torch.zeros_like(rows), grid)
+        pieces = cut([rows], grid)
         blocks, slices = list(pieces.parts), len(pieces.parts)
         sums = [block.abs().sum(1) for block in blocks]
         if pieces.largest[slices].any():
@@ -177,17 +185,15 @@ class SplitWeight:
         return SplitWeight(side, torch.cat([part.unit for part in rows]), sums, slices, grid)
 
 
-def split_product(
-    weight: SplitWeight, high: torch.Tensor, low: torch.Tensor, multiply: Multiply
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """high and low (batch, all outputs, positions) of the product with values high + low (batch, width), and the error.
+def split_product(weight: SplitWeight, values: Parts, multiply: Multiply) -> tuple[Parts, torch.Tensor]:
+    """Parts (batch, all outputs, positions) of the product with values (batch, width) of as many parts, and the error.
 
     The error is 0 where the product is exact."""
-    pieces = cut(high, low, weight.grid)
+    pieces = cut(values, weight.grid)
     terms = _levels(weight, pieces, multiply)
     left, error = _left(weight, pieces, multiply)
-    total, rest, lost = cascade(terms + left)
-    return _scaled(pieces.unit[:, None] + weight.unit, total, rest, lost + error.unsqueeze(2))
+    parts, lost = cascade(terms + left, weight.grid.parts)
+    return _scaled(pieces.unit[:, None] + weight.unit, parts, (lost + error.unsqueeze(2)) * (1 + 2 * UNIT))
 
 
 def _levels(weight: SplitWeight, pieces: Cut, multiply: Multiply) -> list[torch.Tensor]:
@@ -224,17 +230,17 @@ def _left(weight: SplitWeight, pieces: Cut, multiply: Multiply) -> tuple[list[to
     return multiply(weight.blocks, rests, [job]), error
 
 
-def _scaled(
-    unit: torch.Tensor, high: torch.Tensor, low: torch.Tensor, error: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """high, low and error (batch, out, positions) times 2^unit, unit (batch, out), in two steps; beyond the clamp all
-    is below eta. Only tiny units lose something of exact results, up to eta each; FLOOR pays for the others."""
+def _scaled(unit: torch.Tensor, parts: Parts, error: torch.Tensor) -> tuple[Parts, torch.Tensor]:
+    """Parts and error (batch, out, positions) times 2^unit, unit (batch, out), in two steps; beyond the clamp all is
+    below eta. Only tiny units lose something of exact results, up to eta each; FLOOR pays for the others."""
     exponents = unit.clamp_min(-2040).unsqueeze(2)
     half = exponents >> 1
     first, second = power(half), power(exponents - half)
     tiny = exponents < -700
+    scaled = tuple(part * first * second for part in parts)
     if tiny.any():
-        found = (high != 0) | (low != 0) | (error != 0)
-        lost = (found & tiny).double() * (4 * ETA)
-        return high * first * second, low * first * second, error * first * second + lost
-    return high * first * second, low * first * second, error * first * second
+        found = (parts[0] != 0) | (error != 0)
+        for part in parts[1:]:
+            found |= part != 0
+        return scaled, error * first * second + (found & tiny).double() * ((2 * len(parts)) * ETA)
+    return scaled, error * first * second

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, made
-from dtdsym.arithmetic.pair import PAIR, Pair
+from dtdsym.arithmetic.error_free import total_size
+from dtdsym.arithmetic.expansion import PAIR, Expansion
 from dtdsym.arithmetic.rational import RATIONAL, Proportions, apart, proportions
 from dtdsym.arithmetic.rounding import ETA, GROW
 from dtdsym.errors import BudgetSpent
@@ -265,6 +266,7 @@ class Bounds:
         return (neurons[kept.cpu().numpy()], scaled) if bool(torch.isfinite(scaled.rad).all()) else None
 
 
-def _outside(value: Pair) -> torch.Tensor:
-    """Radii of the enclosures around the greater floats of pairs."""
-    return (value.rad + value.low.abs() + ETA) * GROW * (value.rad + value.low.abs() > 0)
+def _outside(value: Expansion) -> torch.Tensor:
+    """Radii of the enclosures around the first parts of expansions."""
+    apart = value.rad + total_size(value.parts[1:])
+    return (apart + ETA) * GROW * (apart > 0)

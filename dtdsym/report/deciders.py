@@ -12,6 +12,8 @@ DECIDERS = {
     "enclosure": "enclosures with proven bounds",
     "ball": "enclosures in Euclidean balls with proven bounds",
     "hundred_bits": "enclosures of about 100 bits with proven bounds",
+    "two_hundred_bits": "such of about 200 bits",
+    "four_hundred_bits": "such of about 400 bits",
     "rational": "exact rationals",
     "numeric": "floats, which prove nothing",
 }

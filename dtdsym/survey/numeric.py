@@ -153,7 +153,8 @@ class NumericLadder:
         }
         told = {name: fact.long().cpu().numpy() for name, fact in facts.items()}
         size = torch.where(inside, 0.0, residual).double().cpu().numpy()
-        return Verdicts(place.cpu().numpy(), told, size, size, np.zeros(place.shape, int), flagged.cpu().numpy())
+        stage, sharp = np.zeros(place.shape, int), np.zeros(place.shape, bool)
+        return Verdicts(place.cpu().numpy(), told, size, size, stage, flagged.cpu().numpy(), sharp)
 
     def _in_domain(self, start: int, roots: torch.Tensor) -> torch.Tensor:
         low, high = self.settings.bounds(self.network, start)

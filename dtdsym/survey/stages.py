@@ -2,7 +2,8 @@
 
 A small network is put to midpoint-radius enclosures, then to the rationals. In deep ones radii explode: there balls
 come first, whose bounds grow only with spectral norms, then enclosures of about 100 bits. The rationals follow where
-one exact forward pass is cheap enough for a search to be thought of; else what is left open is `undecided`.
+one exact forward pass is cheap enough for a search to be thought of; else enclosures of 200 and of 400 bits, since
+relevances lose some bits a layer. What is left open then is `undecided`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, sign
-from dtdsym.arithmetic.pair import PAIR
+from dtdsym.arithmetic.expansion import PAIR, ExpansionArithmetic
 from dtdsym.geometry.batch import Home
 from dtdsym.network.cone import cone, values_of, work_of
 from dtdsym.network.evaluate import evaluate, stream
@@ -30,7 +31,7 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.sizes import SMALL_WORK, is_large, work
-from dtdsym.survey.verdicts import Verdicts, decide_batch
+from dtdsym.survey.verdicts import Verdicts, decide_batch, is_sharp
 
 CONE_WORK = 2**20
 """Multiply-adds up to which neurons are evaluated exactly, from their cones."""
@@ -51,7 +52,12 @@ class Stage:
 RADII = Stage("enclosure", ENCLOSURE, ENCLOSURE)
 BALLS = Stage("ball", BALL, ENCLOSURE)
 HUNDRED_BITS = Stage("hundred_bits", PAIR, PAIR)
-STAGES = (RADII, BALLS, HUNDRED_BITS)
+TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS = (
+    Stage(name, ops, ops)
+    for name, ops in (("two_hundred_bits", ExpansionArithmetic(4)), ("four_hundred_bits", ExpansionArithmetic(8)))
+)
+EXPANSIONS = (HUNDRED_BITS, TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS)
+STAGES = (RADII, BALLS, *EXPANSIONS)
 
 
 def stages_of(network: Network) -> tuple[Stage, ...]:
@@ -59,7 +65,7 @@ def stages_of(network: Network) -> tuple[Stage, ...]:
     size = work(network)
     if size <= SMALL_WORK:
         return (RADII,)
-    return (BALLS, HUNDRED_BITS) if is_large(network) else (RADII, HUNDRED_BITS)
+    return (BALLS, *EXPANSIONS) if is_large(network) else (RADII, HUNDRED_BITS)
 
 
 def outputs(network: Network, stage: Stage, points: np.ndarray) -> Any:
@@ -84,6 +90,11 @@ class View:
         points = torch.from_numpy(self.points).to(self.settings.device)
         return evaluate(self.network, self.stage.ops, {0: self.stage.ops.lift(points)})
 
+    @property
+    def sharp(self) -> bool:
+        """Whether bounds at the one input are so sharp that what they leave open is open by more than chance."""
+        return bool(is_sharp(self.values[len(self.network.nodes) - 1]).all())
+
     def home(self, start: int) -> Home:
         """F_l around the inputs, for the layer that reads node `start`."""
         if start not in self._homes:
@@ -92,9 +103,9 @@ class View:
 
     @cached_property
     def _exact_signs(self) -> Mapping[int, torch.Tensor]:
-        """Of the neurons whose signs the last stage before the rationals leaves open at the one input of a large
-        network, those whose cones are small enough for an exact evaluation: ReLU node -> signs (1, width)."""
-        if self.stage is not HUNDRED_BITS or not is_large(self.network):
+        """Of the neurons whose signs expansions leave open at the one input of a large network, those whose cones are
+        small enough for an exact evaluation: ReLU node -> signs (1, width)."""
+        if self.stage not in EXPANSIONS or not is_large(self.network):
             return {}
         found = Home.at(self.network, 0, self.values, self.stage.ops).choices
         return {index: signs for index, part in found.items() if (signs := self._by_cones(index, part)) is not None}
@@ -178,13 +189,26 @@ class Ladder:
     def verdicts(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None = None) -> Verdicts:
         """On the roots of these neurons, or of all: what no stage decides stays open."""
         found = self._begun(rule, layer, neurons)
-        for number in range(1, len(self.stages)):
-            for row in range(len(found.place)):
-                columns = np.flatnonzero(found.open[row])
-                if len(columns):
-                    asked = columns if neurons is None else neurons[columns]
-                    found.settle(row, columns, self.later(number, row).verdicts(rule, layer, asked), number)
+        for row in range(len(found.place)):
+            self._go_on(found, rule, layer, row, neurons)
         return found
+
+    def _go_on(self, found: Verdicts, rule: Rule | Composite, layer: int, row: int, neurons: np.ndarray | None) -> None:
+        """Ask the later stages about one input's roots. One that cannot even tell the input's pattern is passed over,
+        unless it is the last, or more bits would not tell either; they would tell nothing of roots that are sharp."""
+        start, last = self.first.network.layer(layer).source, len(self.stages) - 1
+        for number in range(1, len(self.stages)):
+            columns = np.flatnonzero(found.open[row] & ~found.sharp[row])
+            if not len(columns):
+                return
+            view = self.later(number, row)
+            hopeless = not view.home(start).decided[0]
+            if hopeless and number < last and not view.sharp:
+                continue
+            asked = columns if neurons is None else neurons[columns]
+            found.settle(row, columns, view.verdicts(rule, layer, asked), number)
+            if hopeless:
+                return
 
     def _begun(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None) -> Verdicts:
         """By the first stage; where that cannot even tell the patterns of a large network's inputs, it is passed over:

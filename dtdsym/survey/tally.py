@@ -18,7 +18,9 @@ from dtdsym.geometry.placement import PLACES
 BIN = math.log(1.01)
 FACTS = ("equal_output", "zero_relevance", "in_domain")
 """What is asked of a root besides its place."""
-DECIDERS = ("enclosure", "ball", "hundred_bits", "rational", "numeric")
+DECIDERS = (
+    "enclosure", "ball", "hundred_bits", "two_hundred_bits", "four_hundred_bits", "rational", "numeric",
+)  # fmt: skip
 """What a place can have been decided by; `numeric` proves nothing."""
 PROVED_BY = {
     "c5": LEAVES,

@@ -20,6 +20,8 @@ from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import FACTS, PROVED_BY, Tally
 
 OPEN = -1
+SIDES = ("place", "residual", "ceiling", "stage", "margin", "sharp")
+SHARP = 2.0**-80
 
 Answers = dict[tuple[int, int], Facts]
 
@@ -44,7 +46,8 @@ class Verdicts:
 
     place: index into PLACES, or OPEN. facts: name -> 1 yes, 0 no, OPEN. residual: float size of the Taylor residual,
     exactly 0.0 only where it is zero by theorem, NaN where open; ceiling: a proven upper bound of it. stage: index of
-    the stage that decided the place, 0 where it is open. margin: of places by floats alone, else inf.
+    the stage that decided the place, 0 where it is open. margin: of places by floats alone, else inf. sharp: whether
+    bounds are so sharp that more bits would hardly decide more.
     """
 
     place: np.ndarray
@@ -53,6 +56,7 @@ class Verdicts:
     ceiling: np.ndarray
     stage: np.ndarray
     margin: np.ndarray
+    sharp: np.ndarray
 
     @staticmethod
     def all_open(inputs: int, neurons: int) -> Verdicts:
@@ -60,27 +64,21 @@ class Verdicts:
         shape = inputs, neurons
         nothing, unknown = {name: np.full(shape, OPEN) for name in FACTS}, np.full(shape, np.nan)
         sure = np.full(shape, np.inf)
-        return Verdicts(np.full(shape, OPEN), nothing, unknown, sure, np.zeros(shape, int), sure.copy())
+        return Verdicts(
+            np.full(shape, OPEN), nothing, unknown, sure, np.zeros(shape, int), sure.copy(), np.zeros(shape, bool)
+        )
 
     @staticmethod
     def join(parts: Sequence[Verdicts]) -> Verdicts:
         """Verdicts on blocks of neurons, side by side."""
-        return Verdicts(
-            np.concatenate([part.place for part in parts], axis=1),
-            {name: np.concatenate([part.facts[name] for part in parts], axis=1) for name in FACTS},
-            np.concatenate([part.residual for part in parts], axis=1),
-            np.concatenate([part.ceiling for part in parts], axis=1),
-            np.concatenate([part.stage for part in parts], axis=1),
-            np.concatenate([part.margin for part in parts], axis=1),
-        )
+        facts = {name: np.concatenate([part.facts[name] for part in parts], axis=1) for name in FACTS}
+        sides = {name: np.concatenate([getattr(part, name) for part in parts], axis=1) for name in SIDES}
+        return Verdicts(facts=facts, **sides)
 
     def chosen(self, columns: np.ndarray) -> Verdicts:
         """On these columns (n,), some perhaps more than once."""
         facts = {name: fact[:, columns] for name, fact in self.facts.items()}
-        residual, ceiling, stage, margin = (
-            side[:, columns] for side in (self.residual, self.ceiling, self.stage, self.margin)
-        )
-        return Verdicts(self.place[:, columns], facts, residual, ceiling, stage, margin)
+        return Verdicts(facts=facts, **{name: getattr(self, name)[:, columns] for name in SIDES})
 
     @property
     def open(self) -> np.ndarray:
@@ -94,7 +92,7 @@ class Verdicts:
         """Take over verdicts on some columns (n,)."""
         for name, fact in self.facts.items():
             fact[:, columns] = other.facts[name]
-        for name in ("place", "residual", "ceiling", "stage", "margin"):
+        for name in SIDES:
             getattr(self, name)[:, columns] = getattr(other, name)
 
     def fill_unmoved(self, missing: np.ndarray, still: np.ndarray, zero: np.ndarray, within: np.ndarray) -> None:
@@ -118,6 +116,7 @@ class Verdicts:
         lacking = np.isnan(self.residual[row, columns])
         self.residual[row, columns[lacking]] = later.residual[0, lacking]
         self.ceiling[row, columns] = np.minimum(self.ceiling[row, columns], later.ceiling[0])
+        self.sharp[row, columns] = later.sharp[0]
 
 
 def decide_batch(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
@@ -195,10 +194,15 @@ def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     ceiling = torch.where(zero, 0.0, torch.where(known, residual.upper(), torch.inf))
     told = {name: fact.cpu().numpy() for name, fact in facts.items()}
     proved = torch.full_like(size, torch.inf)
-    residuals, ceilings, stage, margin = (
-        side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place), proved)
+    residuals, ceilings, stage, margin, sharp = (
+        side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place), proved, is_sharp(placed.output))
     )
-    return Verdicts(place.cpu().numpy(), told, residuals, ceilings, stage, margin)
+    return Verdicts(place.cpu().numpy(), told, residuals, ceilings, stage, margin, sharp)
+
+
+def is_sharp(output: Any) -> torch.Tensor:
+    """Where the network's output is known so well that what is open on the way there is hardly so for lack of bits."""
+    return torch.as_tensor(output.rad <= abs(output.mid) * SHARP)
 
 
 def _is_zero(value: Any) -> torch.Tensor:

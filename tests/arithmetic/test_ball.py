@@ -13,9 +13,9 @@ import torch
 from ball_oracle import BOUNDS, POWERS, contained, lifted, numbers, surrounded
 from builders import at_points, conv_networks
 from enclosure_oracle import ETA, frozen, random_layer
+from expansion_oracle import convolutions
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from pair_oracle import convolutions
 from strategies import layers
 
 from dtdsym.arithmetic import ball, enclosure, unfold

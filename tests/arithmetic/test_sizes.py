@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from enclosure_oracle import ETA, MAX
+from expansion_oracle import convolutions
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pair_oracle import convolutions
 
 from dtdsym.arithmetic import sizes
 from dtdsym.arithmetic.norms import row_norms

@@ -9,9 +9,9 @@ import pytest
 import torch
 from ball_oracle import BOUNDS, POWERS, contained, lifted, numbers, surrounded
 from enclosure_oracle import frozen
+from expansion_oracle import convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pair_oracle import convolutions
 
 from dtdsym.arithmetic import unfold
 from dtdsym.arithmetic.enclosure import ENCLOSURE

@@ -1,6 +1,6 @@
 """What certainty costs on whole models: each stage of a forward pass beside torch's own in float64; roots of a sample.
 
-Run with --benchmark-enable. The group "VGG-16 forward" holds torch's float64 pass, balls and 100 bits in one run;
+Run with --benchmark-enable. The group "VGG-16 forward" holds torch's float64 pass, balls and expansions in one run;
 extra_info says how many signs each stage decided and left open. DTDSYM_SCALE=full takes 224 x 224 images and all
 channels (minutes, and some gigabytes); without it images and channels are smaller, as continuous integration can bear.
 """
@@ -19,7 +19,7 @@ from large_models import resnet18, vgg16
 import dtdsym
 from dtdsym.arithmetic.enclosure import UNDECIDED, sign
 from dtdsym.network.layers import Relu
-from dtdsym.survey.stages import BALLS, HUNDRED_BITS, outputs, stream
+from dtdsym.survey.stages import BALLS, EXPANSIONS, outputs, stream
 
 FULL = os.environ.get("DTDSYM_SCALE") == "full"
 SIDE, WIDTH, HIDDEN = (224, 1.0, 4096) if FULL else (64, 0.125, 128)
@@ -62,7 +62,7 @@ def test_torch_float64(benchmark, vgg):
 
 
 @pytest.mark.benchmark(group="VGG-16 forward")
-@pytest.mark.parametrize("stage", [BALLS, HUNDRED_BITS], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", [BALLS, *EXPANSIONS], ids=lambda stage: stage.name)
 def test_stage(benchmark, vgg, stage):
     _, network, image = vgg
     points = image.reshape(1, -1).numpy()

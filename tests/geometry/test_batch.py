@@ -15,7 +15,7 @@ from strategies import layers, points_near
 
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE, exact
-from dtdsym.arithmetic.pair import PAIR
+from dtdsym.arithmetic.expansion import PAIR, TRIPLE
 from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.placement import place
 from dtdsym.network.evaluate import evaluate
@@ -112,7 +112,7 @@ def test_in_general_position_the_batch_route_decides_everything():
     assert {"same_cell", "outside"} >= set(answers)
 
 
-@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR], ids=["enclosure", "ball", "pair"])
+@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR, TRIPLE], ids=["enclosure", "ball", "pair", "triple"])
 @given(network=conv_networks(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 def test_roots_that_stream_through_a_network_have_the_choices_of_points_that_are_evaluated(ops, network, seed):

@@ -14,7 +14,7 @@ from strategies import layers, points_near
 import dtdsym
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
-from dtdsym.arithmetic.pair import PAIR
+from dtdsym.arithmetic.expansion import PAIR, TRIPLE
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential
@@ -34,7 +34,7 @@ def test_places_never_contradict_the_oracle(data, pairs, final_relu, rule):
         assert found in (None, plane.place(x, root))
 
 
-@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR], ids=["enclosure", "ball", "pair"])
+@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR, TRIPLE], ids=["enclosure", "ball", "pair", "triple"])
 def test_in_general_position_only_what_takes_a_search_is_left(ops):
     generator = np.random.default_rng(3)
     shapes = [(12, 5), (9, 12), (1, 9)]
@@ -104,7 +104,7 @@ def test_an_audit_counts_hinge_roots_as_the_rationals_do(rule):
     assert sum(row["decided_by"]["enclosure"] for row in mine.roots) > sum(row["total"] for row in mine.roots) / 2
 
 
-@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR], ids=["enclosure", "ball", "pair"])
+@pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR, TRIPLE], ids=["enclosure", "ball", "pair", "triple"])
 @given(network=conv_networks(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 def test_in_every_layer_of_convolutional_networks(ops, network, seed):

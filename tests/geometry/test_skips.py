@@ -16,11 +16,11 @@ from strategies import layers, points_near
 import dtdsym
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
-from dtdsym.arithmetic.pair import PAIR
+from dtdsym.arithmetic.expansion import PAIR, TRIPLE
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import Network
 
-ALL_OPS = pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR], ids=["enclosure", "ball", "pair"])
+ALL_OPS = pytest.mark.parametrize("ops", [ENCLOSURE, BALL, PAIR, TRIPLE], ids=["enclosure", "ball", "pair", "triple"])
 
 
 class Skip(NamedTuple):
@@ -81,7 +81,7 @@ def test_places_beside_a_skip_never_contradict_the_oracle(data, pairs, final_rel
     assume(roots)
     plane = Plane(plain(pairs, skip, x), final_relu)
     expected = [plane.place(x, root) for root in roots]
-    for ops in (ENCLOSURE, BALL, PAIR):
+    for ops in (ENCLOSURE, BALL, PAIR, TRIPLE):
         for place, found in zip(expected, places(network, x, 3, neurons, roots, ops), strict=True):
             assert found in (None, place)
 

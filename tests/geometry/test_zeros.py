@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from builders import conv_networks
 from enclosure_oracle import frozen
+from expansion_oracle import convolutions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pair_oracle import convolutions
 
 from dtdsym.arithmetic import unfold
 from dtdsym.arithmetic.rational import RATIONAL, fraction

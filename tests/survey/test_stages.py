@@ -1,4 +1,4 @@
-"""What balls and 100 bits decide about roots is what the rationals say, on networks small enough for all of them."""
+"""What balls and expansions decide about roots is what the rationals say, on networks small enough for all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,17 @@ from dtdsym.network.network import sequential
 from dtdsym.survey.exactly import ExactInput
 from dtdsym.survey.settings import Settings
 from dtdsym.survey.sizes import is_large, work
-from dtdsym.survey.stages import BALLS, HUNDRED_BITS, RADII, Ladder, View, outputs, stages_of
+from dtdsym.survey.stages import (
+    BALLS,
+    EXPANSIONS,
+    HUNDRED_BITS,
+    RADII,
+    TWO_HUNDRED_BITS,
+    Ladder,
+    View,
+    outputs,
+    stages_of,
+)
 from dtdsym.survey.verdicts import OPEN
 
 RULES = ("zplus", "gamma:1", "w2", "lrp0", "epsilon:1/4", "x")
@@ -61,14 +71,14 @@ def compared(network, x, rule: str, stage, most: int = 6, root: str = "relevance
     return decided
 
 
-@pytest.mark.parametrize("stage", [BALLS, HUNDRED_BITS], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", [BALLS, HUNDRED_BITS, TWO_HUNDRED_BITS], ids=lambda stage: stage.name)
 @settings(max_examples=60, deadline=None)
 @given(layers(), st.tuples(COORDINATES, COORDINATES), st.sampled_from(RULES), st.booleans())
 def test_a_stage_decides_as_the_rationals_do(stage, pairs, x, rule, final):
     compared(sequential(*pairs, final_relu=final), x, rule, stage)
 
 
-@pytest.mark.parametrize("stage", [RADII, BALLS, HUNDRED_BITS], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", [RADII, BALLS, HUNDRED_BITS, TWO_HUNDRED_BITS], ids=lambda stage: stage.name)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(conv_networks(), st.integers(0, 2**32 - 1), st.sampled_from(("zplus", "gamma:1", "w2")))
 def test_convolutions_pools_and_additions_too(stage, network, seed, rule):
@@ -151,7 +161,7 @@ def test_audits_by_every_ladder_of_stages_count_alike(kind, seed):
         for name in COUNTS[1:]:
             assert getattr(far.tally, name) <= getattr(row.tally, name)
         assert far.tally.decided_by["rational"] == far.tally.decided_by["enclosure"] == 0
-        assert far.tally.decided_by["ball"] + far.tally.decided_by["hundred_bits"] + undecided == total
+        assert sum(far.tally.decided_by[stage.name] for stage in (BALLS, *EXPANSIONS)) + undecided == total
         assert sum(row.tally.decided_by.values()) == sum(other.tally.decided_by.values()) == total
         assert undecided < total
         assert float(row.tally.residuals.maximum) * (1 - 1e-9) <= far.tally.residuals.largest * (1 + 1e-9) or undecided
@@ -166,7 +176,7 @@ def test_signs_at_the_inputs_add_up_to_all_relus(size, kind):
     report = audited(size, network, np.random.default_rng(1).standard_normal((3, width)), rules=["zplus"], layers=[1])
     relus = sum(network.sizes[i] for i, node in enumerate(network.nodes) if type(node).__name__ == "Relu")
     assert sum(report.signs.values()) == 3 * relus
-    assert set(report.signs) <= {"enclosure", "ball", "hundred_bits", "rational", "open"}
+    assert set(report.signs) <= {"enclosure", "ball", *(stage.name for stage in EXPANSIONS), "rational", "open"}
     assert ("open" in report.signs) is (size is LARGE)
 
 
@@ -193,7 +203,7 @@ def test_roots_of_an_input_on_a_hinge_are_undecided():
     large, small = audited(LARGE, network, [[0.1, 0.1]]), audited(SMALL, network, [[0.1, 0.1]])
     assert (small.inputs.audited, small.inputs.on_hinge) == (0, 1)
     assert (large.inputs.audited, large.inputs.on_hinge) == (1, 0)
-    assert large.signs == {"ball": 1, "hundred_bits": 0, "open": 1}
+    assert large.signs == {"ball": 1, **dict.fromkeys((stage.name for stage in EXPANSIONS), 0), "open": 1}
     below = {"no_root", "degenerate", "undecided"}
     assert {name for name, n in large.rows[0].tally.places.items() if n} <= below
     assert large.undecided
@@ -211,6 +221,43 @@ def test_cones_decide_what_a_hundred_bits_leave_open_but_nothing_that_is_zero(ga
         view = View(HUNDRED_BITS, network.logit(0), np.array([[0.1, 0.7, 0.1, 0.7]]), settled)
         assert view.home(0).choices[2].tolist() == [[first, UNDECIDED, 1]]
         assert not view.home(0).decided.any()
+
+
+CANCELLING = [2.0**90, 1.0, -(2.0**90), -1.0]
+
+
+def cancelling(gap):
+    """A neuron of pre-activation `gap` at FOUR, the sum of terms of 2^90."""
+    rows = [[c / 3 for c in CANCELLING], [1.0] * 4]
+    return sequential((rows, [gap, 1.0]), ([[1.0, 1.0]], [0.5]), final_relu=False)
+
+
+FOUR = [[0.1, 0.7, 0.1, 0.7]]
+
+
+@pytest.mark.parametrize(("gap", "decider"), [(2.0**-60, "two_hundred_bits"), (2.0**-200, "four_hundred_bits")])
+def test_finer_bounds_decide_signs_that_a_hundred_bits_leave_open(gap, decider, monkeypatch):
+    monkeypatch.setattr("dtdsym.survey.stages.CONE_WORK", 0)
+    signs = audited(LARGE, cancelling(gap), FOUR, rules=["w2"], layers=[1]).signs
+    assert (signs["hundred_bits"], signs[decider], signs["open"]) == (0, 1, 0)
+
+
+def test_finer_bounds_place_roots_that_a_hundred_bits_leave_open():
+    asked = {"rules": ["w2"], "layers": [1]}
+    large, exact = (audited(size, cancelling(2.0**-60), FOUR, **asked).rows[0].tally for size in (LARGE, SMALL))
+    assert large.places == exact.places
+    assert sum(large.decided_by[stage.name] for stage in EXPANSIONS[1:]) > 0
+
+
+def test_no_more_bits_are_asked_where_bounds_are_sharp_already(monkeypatch):
+    """The root 0 of a network without biases lies on all hinges: no number of bits tells, and 400 would be in vain."""
+    network = sequential(([[1.0, 0.1], [0.3, 1.0]], [0.0, 0.0]), ([[1.0, 0.7]], [0.0]), final_relu=False)
+    asked = []
+    later = Ladder.later
+    monkeypatch.setattr(Ladder, "later", lambda ladder, number, row: asked.append(number) or later(ladder, number, row))
+    report = audited(LARGE, network, [[0.3, 0.9]], rules=["lrp0"], layers=[1])
+    assert report.undecided
+    assert set(asked) == {1}
 
 
 def test_a_least_logit_that_is_met_exactly_is_not_exceeded():
@@ -255,7 +302,7 @@ def test_large_networks_are_sampled_unless_all_roots_are_asked_for(monkeypatch):
     taken_for(monkeypatch, **LARGE)
     assert is_large(network)
     assert work(network) == 5 * 9 + 9 * 8 + 8 * 6 + 6
-    assert stages_of(network) == (BALLS, HUNDRED_BITS)
+    assert stages_of(network) == (BALLS, *EXPANSIONS)
     assert Settings.of(network).sample_roots == 1000
     assert Settings.of(network, sample_roots="all").sample_roots is None
     assert Settings.of(network, sample_roots=7).sample_roots == 7

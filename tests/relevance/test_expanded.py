@@ -1,4 +1,4 @@
-"""Paired relevances, roots and gradients hold the exact ones, to some ninety bits on ordinary networks."""
+"""Relevances, roots and gradients in expansions hold the exact ones: to some ninety bits, ordinarily, of two parts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from enclosure_oracle import frozen
+from expansion_oracle import ARITHMETICS, holds, of_radius
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pair_oracle import holds
 from strategies import layers
 
-from dtdsym.arithmetic.pair import PAIR, Pair, exact
+from dtdsym.arithmetic.expansion import PAIR, exact
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.arithmetic.windows import Windows
 from dtdsym.network.evaluate import differentiate, evaluate, max_masks
@@ -38,7 +38,7 @@ def asked(network, arithmetic, x, rule, layer):
 
 
 def assert_encloses(network, box, point, rule, layer):
-    relevances, found = asked(network, PAIR, box, rule, layer)
+    relevances, found = asked(network, ARITHMETICS[len(box.parts)], box, rule, layer)
     truths, true_roots = asked(network, RATIONAL, RATIONAL.lift(point), rule, layer)
     for node, value in truths.at.items():
         holds(relevances.at[node], fractions(value.ravel()))
@@ -55,7 +55,7 @@ def test_what_holds_the_input_holds_its_relevances_and_roots(rule, drawn, coordi
     high, rad = (torch.tensor([[entry[i] for entry in coordinates]], dtype=torch.float64) for i in (0, 1))
     point = [Fraction(m) + place * Fraction(r) for m, r, place in coordinates]
     layer = data.draw(st.integers(1, len(drawn)))
-    assert_encloses(network, Pair(high, torch.zeros_like(high), rad), point, rule, layer)
+    assert_encloses(network, of_radius(high, rad, count=data.draw(st.sampled_from([2, 3]))), point, rule, layer)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,4 +1,4 @@
-"""Affine maps, convolutions and whole networks of pairs against exact rationals; what is cut is cut exactly."""
+"""Affine maps, convolutions and whole networks of expansions against exact rationals; what is cut is cut exactly."""
 
 from __future__ import annotations
 
@@ -12,31 +12,26 @@ import numpy as np
 import pytest
 import torch
 from enclosure_oracle import finite, frozen, random_layer, random_points, sums
+from expansion_oracle import ARITHMETICS, alone, centers, convolutions, counts, holds, of_radius, ops, paired, rows
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from pair_oracle import convolutions, holds, paired, rows
 
-from dtdsym.arithmetic import pair, pair_layers, patches, split_products
-from dtdsym.arithmetic.pair import PAIR, UNDECIDED, Pair, PairArithmetic, exact, sign
+from dtdsym.arithmetic import expansion, expansion_layers, patches, split_products
+from dtdsym.arithmetic.expansion import PAIR, UNDECIDED, Expansion, ExpansionArithmetic, exact, sign
 from dtdsym.arithmetic.rational import RATIONAL, fraction
 from dtdsym.arithmetic.split_products import Grid, SplitWeight, cut
 from dtdsym.arithmetic.tensor import TENSOR
 from dtdsym.arithmetic.windows import Windows
 
 
-def centers(value):
-    return [
-        Fraction(h) + Fraction(lo)
-        for h, lo in zip(*(t.flatten().tolist() for t in (value.high, value.low)), strict=True)
-    ]
-
-
-def uncertain(generator, *shape, rad=2.0**-60, ball=None):
+def uncertain(generator, *shape, rad=2.0**-60, ball=None, count=2):
     """A value with full low parts, and truths in its radii (and within its balls, if it has any)."""
     high = torch.tensor(generator.standard_normal(shape)) * torch.tensor(generator.random(shape) < 0.8)
-    low = high * torch.tensor(generator.uniform(-1, 1, shape)) * 2.0**-54
-    rads = torch.full_like(high, rad) * (high != 0)
-    value = Pair(high, torch.where(high + low == high, low, 0.0), rads)
+    parts = [high]
+    for _ in range(count - 1):
+        low = parts[-1] * torch.tensor(generator.uniform(-1, 1, shape)) * 2.0**-54
+        parts.append(torch.where(parts[-1] + low == parts[-1], low, 0.0))
+    value = Expansion(tuple(parts), torch.full_like(high, rad) * (high != 0))
     if ball is not None:
         value = replace(value, ball=torch.full(shape[:-1], ball, dtype=torch.float64))
     signs = generator.choice([-1, 1], shape).ravel().tolist()
@@ -64,8 +59,8 @@ def fractions_of(array):
 @example(row=paired([(1e308, 0.0, 0.0, Fraction(1e308)), (5e-324, 0.0, 0.0, Fraction(5e-324))]), inner=9)
 def test_slices_and_what_they_leave_are_all(row, inner):
     value, _ = row
-    grid = Grid.of(inner)
-    pieces = cut(value.high.unsqueeze(0), value.low.unsqueeze(0), grid)
+    grid = Grid.of(inner, len(value.parts))
+    pieces = cut([part.unsqueeze(0) for part in value.parts], grid)
     if not pieces.largest[-1].isfinite():  # the next power of two overflows
         assert value.high.abs().max() > 1.79e308
         return
@@ -77,11 +72,9 @@ def test_slices_and_what_they_leave_are_all(row, inner):
         step = unit / Fraction(2) ** (place * (grid.bits + 1))
         sums_ = [s + Fraction(k) * step for s, k in zip(sums_, part[0].tolist(), strict=True)]
         for left, total, truth in zip(pieces.rests[place + 1][0].tolist(), sums_, centers(value), strict=True):
-            assert (
-                abs(Fraction(left) * unit - (truth - total))
-                <= abs(truth - total) * Fraction(2) ** -53 + unit * 2**-1074
-            )
-            assert abs(truth - total) <= Fraction(pieces.largest[place + 1].item()) * unit
+            most = Fraction(pieces.largest[place + 1].item()) * unit
+            assert abs(truth - total) <= most
+            assert abs(Fraction(left) * unit - (truth - total)) <= most * Fraction(2) ** -53 + unit * 2**-1074
 
 
 def full_slices():
@@ -89,9 +82,9 @@ def full_slices():
     for n in (3, 40, 900):
         generator = np.random.default_rng(n)
         weight, x = generator.uniform(0.9, 1, (2, n)), generator.uniform(0.9, 1, (3, n))
-        value = Pair(torch.tensor(x), torch.tensor(x) * 2.0**-55, torch.zeros(3, n).double())
+        value = Expansion((torch.tensor(x), torch.tensor(x) * 2.0**-55), torch.zeros(3, n).double())
         truth = [sums(weight, np.zeros(2), centers(value)[i * n : (i + 1) * n]) for i in range(3)]
-        holds(PairArithmetic().affine(weight, np.zeros(2), value), [z for row in truth for z in row])
+        holds(ExpansionArithmetic(2).affine(weight, np.zeros(2), value), [z for row in truth for z in row])
 
 
 def test_full_slices_do_not_round():
@@ -122,7 +115,7 @@ def test_affine_maps_are_enclosed(threads, layer):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        out = PAIR.affine(np.array(weight), np.array(bias), value)
+        out = ops(value).affine(np.array(weight), np.array(bias), value)
     finally:
         torch.set_num_threads(before)
     assert out.shape == (len(bias),)
@@ -132,16 +125,20 @@ def test_affine_maps_are_enclosed(threads, layer):
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("ball", [None, 2.0**-60])
 @pytest.mark.parametrize("inputs", [5, 64, 400])
-def test_wide_affine_maps_of_batches_are_enclosed(kind, ball, inputs):
+@pytest.mark.parametrize("count", [2, 3])
+def test_wide_affine_maps_of_batches_are_enclosed(kind, ball, inputs, count):
     generator = np.random.default_rng(inputs)
     weight = frozen(generator.standard_normal((7, inputs)).astype(kind))
     bias = frozen(generator.standard_normal(7) * 1e6)
-    value, truths = uncertain(generator, 2, 3, inputs, ball=ball)
-    out = PAIR.affine(weight, bias, value)
+    value, truths = uncertain(generator, 2, 3, inputs, ball=ball, count=count)
+    out = ARITHMETICS[count].affine(weight, bias, value)
     assert out.shape == (2, 3, 7)
     holds(out, fractions_of(RATIONAL.affine(weight, bias, lifted(truths, 6, inputs))))
     for i in range(3):
-        holds(PAIR.affine(weight, bias, value[0, i]), sums(weight, bias, truths[i * inputs : (i + 1) * inputs]))
+        holds(
+            ARITHMETICS[count].affine(weight, bias, value[0, i]),
+            sums(weight, bias, truths[i * inputs : (i + 1) * inputs]),
+        )
 
 
 def test_cancellation_of_sixty_bits_leaves_forty():
@@ -154,28 +151,28 @@ def test_cancellation_of_sixty_bits_leaves_forty():
     assert out.rad.item() < 2.0**-92
 
 
-def relative(weight_kind, inputs, seed=1):
-    generator = np.random.default_rng(seed)
+def relative(weight_kind, inputs, count):
+    generator = np.random.default_rng(1)
     weight = frozen((generator.standard_normal((100, inputs)) / inputs**0.5).astype(weight_kind))
-    value = exact(torch.tensor(generator.standard_normal((10, inputs)))) / 3
-    point = Pair(value.high, value.low, torch.zeros_like(value.rad))
-    out = PAIR.affine(weight, frozen(generator.standard_normal(100)), point)
+    value = exact(torch.tensor(generator.standard_normal((10, inputs))), count) / 3
+    out = ARITHMETICS[count].affine(weight, frozen(generator.standard_normal(100)), alone(value))
     return (out.rad / out.high.abs()).median().log2().item()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("inputs", [9, 100, 1024, 5000])
-def test_radii_of_well_scaled_maps_are_a_hundred_bits_below(kind, inputs):
-    bits = relative(kind, inputs)
+@pytest.mark.parametrize(("count", "most"), [(2, -90), (3, -143), (4, -196)])
+def test_radii_of_well_scaled_maps_are_a_hundred_bits_and_more_below(kind, inputs, count, most):
+    bits = relative(kind, inputs, count)
     print(kind.__name__, inputs, f"2^{bits:.1f}")
-    assert bits < -90
+    assert bits < most
 
 
 def test_balls_bound_what_radii_do_not():
     """Whoever knows only radii takes all entries to err at once."""
     weight, bias = random_layer(100, 100, seed=4)
     numbers = random_points(3, 100, seed=5)
-    value = Pair(numbers, 0 * numbers, torch.full_like(numbers, 1.0), torch.ones(3).double())
+    value = of_radius(numbers, 1.0, torch.ones(3))
     out = PAIR.affine(weight, bias, value)
     assert (out.rad <= np.linalg.norm(weight, axis=1).max() * (1 + 1e-9)).all()
     assert (out.ball <= np.linalg.norm(weight, 2) * 1.01).all()
@@ -187,10 +184,8 @@ def tight_ball():
     weight, bias = random_layer(5, 1, seed=6)
     norm = Fraction(np.linalg.norm(weight[0]))
     truths = [Fraction(w) / norm * (1 - Fraction(2) ** -45) for w in weight[0].tolist()]
-    value = Pair(
-        *(torch.zeros(5).double(), torch.zeros(5).double()), torch.full((5,), inf).double(), torch.tensor(1.0).double()
-    )
-    holds(PairArithmetic().affine(weight, bias, value), sums(weight, bias, truths))
+    value = of_radius(torch.zeros(5), inf, 1.0)
+    holds(ExpansionArithmetic(2).affine(weight, bias, value), sums(weight, bias, truths))
 
 
 def test_the_ball_alone_bounds_what_is_unknown_entry_by_entry():
@@ -225,7 +220,7 @@ def test_a_row_of_exact_zeros_and_a_weight_of_exact_zeros_give_the_exact_bias():
 
 def test_an_unknown_input_spoils_only_the_outputs_that_it_reaches():
     weight, bias = frozen([[0.0, 2.0], [1.0, 2.0]]), frozen([1.0, 1.0])
-    value = Pair(*(torch.tensor([x], dtype=torch.float64) for x in ([0.0, 3.0], [0.0, 0.0], [inf, 0.0])))
+    value = of_radius([[0.0, 3.0]], torch.tensor([[inf, 0.0]]))
     out = PAIR.affine(weight, bias, value)
     holds(out, [Fraction(7), Fraction(10) ** 400])
     assert out.rad[0, 0] < 1e-300
@@ -250,19 +245,22 @@ ONLY_PADDING = Windows((1, 1), (1,), (3,), ((2, 0),), (1,), 1)
 
 
 @settings(max_examples=80)
-@given(case=convolutions(), seed=st.integers(0, 10**6), ball=st.sampled_from([None, 2.0**-60]), single=st.booleans())
-@example(case=(frozen([[[0.5]]]), ONLY_PADDING), seed=0, ball=None, single=False)
-def test_convolutions_are_enclosed_forth_and_back(case, seed, ball, single):
+@given(
+    case=convolutions(), seed=st.integers(0, 10**6), ball=st.sampled_from([None, 2.0**-60]), single=st.booleans(),
+    count=counts,
+)  # fmt: skip
+@example(case=(frozen([[[0.5]]]), ONLY_PADDING), seed=0, ball=None, single=False, count=2)
+def test_convolutions_are_enclosed_forth_and_back(case, seed, ball, single, count):
     weight, windows = case
     weight = frozen(weight.astype(np.float32)) if single else weight
     generator = np.random.default_rng(seed)
     bias = frozen(generator.standard_normal(len(weight)))
-    value, truths = uncertain(generator, 2, windows.size, ball=ball)
-    out = PAIR.convolve(weight, bias, windows, value)
+    value, truths = uncertain(generator, 2, windows.size, ball=ball, count=count)
+    out = ARITHMETICS[count].convolve(weight, bias, windows, value)
     holds(out, fractions_of(RATIONAL.convolve(weight, bias, windows, lifted(truths, 2, windows.size))))
     size = out.shape[-1]
-    row, truths = uncertain(generator, 2, size, ball=ball)
-    back = PAIR.convolve_back(weight, bias, windows, row)
+    row, truths = uncertain(generator, 2, size, ball=ball, count=count)
+    back = ARITHMETICS[count].convolve_back(weight, bias, windows, row)
     assert back.shape == (2, windows.size)
     holds(back, fractions_of(RATIONAL.convolve_back(weight, bias, windows, lifted(truths, 2, size))))
 
@@ -276,7 +274,7 @@ def test_convolutions_are_enclosed_at_every_magnitude(case, data):
     weight = frozen(np.ldexp(weight, data.draw(st.sampled_from([-1040, -600, 0, 600, 1000]))))
     bias = frozen([data.draw(finite) for _ in weight])
     holds(
-        PAIR.convolve(weight, bias, windows, value.unsqueeze(0)),
+        ops(value).convolve(weight, bias, windows, value.unsqueeze(0)),
         fractions_of(RATIONAL.convolve(weight, bias, windows, lifted(truths, 1, windows.size))),
     )
 
@@ -308,7 +306,8 @@ def test_convolutions_over_three_dimensions_go_by_windows():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_deep_passes_enclose_the_exact_values_and_decide_true_signs(seed):
+@pytest.mark.parametrize(("count", "most"), [(2, 2.0**-80), (3, 2.0**-133)])
+def test_deep_passes_enclose_the_exact_values_and_decide_true_signs(seed, count, most):
     generator = np.random.default_rng(seed)
     widths = [6, 10, 10, 8, 3]
     net = [
@@ -316,13 +315,13 @@ def test_deep_passes_enclose_the_exact_values_and_decide_true_signs(seed):
         for i, o in pairwise(widths)
     ]
     x = generator.standard_normal((5, 6))
-    value, truths = exact(x) * Fraction(1, 7), lifted([Fraction(e) / 7 for e in x.ravel().tolist()], 5, 6)
+    value, truths = exact(x, count) * Fraction(1, 7), lifted([Fraction(e) / 7 for e in x.ravel().tolist()], 5, 6)
     for weight, bias in net:
-        value, truths = PAIR.affine(weight, bias, value), RATIONAL.affine(weight, bias, truths)
+        value, truths = ARITHMETICS[count].affine(weight, bias, value), RATIONAL.affine(weight, bias, truths)
         holds(value, fractions_of(truths))
         assert sign(value).flatten().tolist() == [(z > 0) - (z < 0) for z in fractions_of(truths)]
-        assert (value.rad < 2.0**-80).all()
-        value, truths = PAIR.relu(value), RATIONAL.relu(truths)
+        assert (value.rad < most).all()
+        value, truths = ARITHMETICS[count].relu(value), RATIONAL.relu(truths)
         holds(value, fractions_of(truths))
 
 
@@ -377,7 +376,7 @@ def affine_of_many_terms():
     generator = np.random.default_rng(14)
     weight, bias = generator.standard_normal((5, 60)), generator.standard_normal(5)
     value, truths = uncertain(generator, 60, rad=0.0)
-    holds(PairArithmetic().affine(weight, bias, value), sums(weight, bias, truths))
+    holds(ExpansionArithmetic(2).affine(weight, bias, value), sums(weight, bias, truths))
 
 
 def affine_of_unsure_values():
@@ -386,18 +385,23 @@ def affine_of_unsure_values():
     rads = [Fraction(r) for r in value.rad.tolist()]
     for row, out in zip(weight, range(4), strict=True):
         truths = [c + (r if w > 0 else -r) for c, r, w in zip(centers(value), rads, row, strict=True)]
-        holds(PairArithmetic().affine(weight, bias, value)[out : out + 1], sums(row[None], bias[out : out + 1], truths))
+        holds(
+            ExpansionArithmetic(2).affine(weight, bias, value)[out : out + 1],
+            sums(row[None], bias[out : out + 1], truths),
+        )
 
 
 def affine_of_tiny_terms():
-    holds(PairArithmetic().affine(np.array([[2.0**-600]]), np.zeros(1), exact([2.0**-600])), [Fraction(2) ** -1200])
+    holds(
+        ExpansionArithmetic(2).affine(np.array([[2.0**-600]]), np.zeros(1), exact([2.0**-600])), [Fraction(2) ** -1200]
+    )
 
 
 def convolution_of_unsure_values():
     weight, windows = frozen(np.ones((1, 1, 2))), Windows((1, 5), (2,), (1,), ((0, 0),), (1,))
     ones = torch.ones(1, 5).double()
     truths = lifted([Fraction(2)] * 5, 1, 5)
-    found = PairArithmetic().convolve(weight, frozen([0.0]), windows, Pair(ones, 0 * ones, ones))
+    found = ExpansionArithmetic(2).convolve(weight, frozen([0.0]), windows, of_radius(ones, 1.0))
     holds(found, fractions_of(RATIONAL.convolve(weight, frozen([0.0]), windows, truths)))
 
 
@@ -405,9 +409,8 @@ def vector_on_its_ball():
     weight, bias = random_layer(5, 5, seed=16)
     direction = np.linalg.svd(weight)[2][0]
     truths = [Fraction(d) * (1 - Fraction(2) ** -45) for d in direction.tolist()]
-    zero = torch.zeros(5).double()
-    value = Pair(zero, zero, torch.full((5,), 10.0).double(), torch.tensor(1.0).double())
-    holds(PairArithmetic().affine(weight, bias, value), sums(weight, bias, truths))
+    value = of_radius(torch.zeros(5), 10.0, 1.0)
+    holds(ExpansionArithmetic(2).affine(weight, bias, value), sums(weight, bias, truths))
 
 
 def nothing_near(self, patches_, value):
@@ -428,11 +431,11 @@ def no_spectral(weight, device):
         (split_products, "_log2", lambda n: 0, full_slices),
         (split_products.Grid, "gamma", 0.0, affine_of_many_terms),
         (split_products, "ETA", 0.0, affine_of_tiny_terms),
-        (pair_layers, "_times", no_product, affine_of_unsure_values),
-        (pair_layers, "_times", no_product, tight_ball),
-        (pair, "spectral_of", no_spectral, vector_on_its_ball),
-        (pair_layers.AffineMap, "_spread", lambda self, rad: rad.new_zeros(len(rad), 4), affine_of_unsure_values),
-        (pair_layers.ConvolutionMap, "_near", nothing_near, convolution_of_unsure_values),
+        (expansion_layers, "_times", no_product, affine_of_unsure_values),
+        (expansion_layers, "_times", no_product, tight_ball),
+        (expansion, "spectral_of", no_spectral, vector_on_its_ball),
+        (expansion_layers.AffineMap, "_spread", lambda self, rad: rad.new_zeros(len(rad), 4), affine_of_unsure_values),
+        (expansion_layers.ConvolutionMap, "_near", nothing_near, convolution_of_unsure_values),
     ],
     ids=["slices too wide", "gamma", "underflow", "rows", "rows and ball", "spectral", "spread", "near"],
 )
@@ -447,7 +450,7 @@ def test_a_window_that_is_seen_by_zero_weights_only_gives_exactly_the_bias():
     windows = Windows((2, 1, 2), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
     weight, bias = frozen([[[[0.0]], [[3.0]]], [[[2.0]], [[0.0]]]]), frozen([0.5, 0.25])
     part = torch.tensor([[0.7, 0.3, 0.0, 0.0]], dtype=torch.float64)
-    value = Pair(part, torch.zeros_like(part), part * 2.0**-100)
+    value = of_radius(part, part * 2.0**-100)
     out = PAIR.convolve(weight, bias, windows, value)
     assert (out.rad == 0).tolist() == [[True, True, False, False]]
     assert out.high[0, :2].tolist() == [0.5, 0.5]
@@ -462,9 +465,9 @@ def test_weights_cut_some_rows_at_a_time_are_the_same(monkeypatch, rows):
     few = generator.integers(-3, 4, (3, 7)).astype(float)
     many = generator.standard_normal((3, 7)) * 2.0 ** generator.integers(-90, 90, (3, 7))
     weight = torch.from_numpy(np.concatenate([few, many, np.zeros((1, 7))])).unsqueeze(0)
-    whole = SplitWeight.of(weight)
+    whole = SplitWeight.of(weight, 2)
     monkeypatch.setattr(split_products, "AT_A_TIME", 7 * rows)
-    parts = SplitWeight.of(weight)
+    parts = SplitWeight.of(weight, 2)
     assert parts.slices == whole.slices
     for name in ("blocks", "unit", "sums"):
         assert torch.equal(getattr(parts, name), getattr(whole, name)), name

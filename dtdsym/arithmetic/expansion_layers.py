@@ -1,4 +1,4 @@
-"""Affine maps and convolutions of pairs: exact split products, and radii and balls through proven norms.
+"""Affine maps and convolutions of expansions: exact split products, and radii and balls through proven norms.
 
 Let x be a value with centre m, radii r and ball rho = min(ball, ||r||_2), and y = W x + b. The computed centre errs by
 at most `error` (split_products.py), in every entry; besides, |W (x - m)| is at most
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dtdsym.arithmetic.error_free import two_sum
+from dtdsym.arithmetic.error_free import Parts, rippled
+from dtdsym.arithmetic.expansion_value import Expansion, mapped, settled
 from dtdsym.arithmetic.norms import row_norms
-from dtdsym.arithmetic.pair_value import Pair, made, settled
 from dtdsym.arithmetic.patches import Patches, planar, reversed_windows, spread
 from dtdsym.arithmetic.powers import exponent, power
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT
@@ -36,20 +36,21 @@ class AffineMap:
     rows: torch.Tensor
 
     @staticmethod
-    def of(weight: np.ndarray, device: torch.device) -> AffineMap:
-        """From an exact float64 array (out, in)."""
+    def of(weight: np.ndarray, parts: int, device: torch.device) -> AffineMap:
+        """From an exact float64 array (out, in), for values of so many parts."""
         exact = torch.tensor(weight, dtype=torch.float64, device=device)
         size, full = exact.abs().T.contiguous(), bool(exact.all())
-        return AffineMap(SplitWeight.of(exact.unsqueeze(0)), size, full, row_norms(exact))
+        return AffineMap(SplitWeight.of(exact.unsqueeze(0), parts), size, full, row_norms(exact))
 
-    def __call__(self, value: Pair, bias: torch.Tensor, spectral: Callable[[], float]) -> Pair:
+    def __call__(self, value: Expansion, bias: torch.Tensor, spectral: Callable[[], float]) -> Expansion:
         """value (batch, in) to (batch, out); bias (out,). spectral: asked for only where a ball is followed."""
-        high, low, error = (part.squeeze(2) for part in split_product(self.weight, value.high, value.low, _multiply))
+        parts, error = split_product(self.weight, value.parts, _multiply)
+        parts, error = tuple(part.squeeze(2) for part in parts), error.squeeze(2)
         error = error * self._meets((value.high != 0) | (value.rad != 0))
-        incoming, rho = torch.zeros_like(high), _norm(value)
+        incoming, rho = torch.zeros_like(error), _norm(value)
         if value.rad.any():
             incoming = torch.minimum(self._spread(value.rad), _times(self.rows, rho.unsqueeze(1)))
-        return _shifted(high, low, incoming, error, bias, _grown(value, rho, spectral))
+        return _shifted(parts, incoming, error, bias, _grown(value, rho, spectral))
 
     def _meets(self, entries: torch.Tensor) -> torch.Tensor:
         """1 for outputs (batch, out) that have one of these entries (batch, in), with a weight that is not 0."""
@@ -80,37 +81,38 @@ class ConvolutionMap:
     there: torch.Tensor | None
 
     @staticmethod
-    def _of(matrices: torch.Tensor, windows: Windows) -> ConvolutionMap:
+    def _of(matrices: torch.Tensor, windows: Windows, parts: int) -> ConvolutionMap:
         """From exact matrices (groups, out, n)."""
         rows, there = row_norms(matrices).flatten(), matrices != 0
-        return ConvolutionMap(SplitWeight.of(matrices), windows, rows, None if there.all() else there.double())
+        return ConvolutionMap(SplitWeight.of(matrices, parts), windows, rows, None if there.all() else there.double())
 
     @staticmethod
-    def of(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
+    def of(weight: np.ndarray, windows: Windows, parts: int, device: torch.device) -> ConvolutionMap:
         """From an exact float64 array (out, in / groups, *kernel)."""
         exact = torch.tensor(weight, dtype=torch.float64, device=device)
         matrices = exact.reshape(windows.groups, len(weight) // windows.groups, -1)
-        return ConvolutionMap._of(matrices, planar(windows))
+        return ConvolutionMap._of(matrices, planar(windows), parts)
 
     @staticmethod
-    def back(weight: np.ndarray, windows: Windows, device: torch.device) -> ConvolutionMap:
+    def back(weight: np.ndarray, windows: Windows, parts: int, device: torch.device) -> ConvolutionMap:
         """The transposed map: the convolution with the flipped kernel, over outputs that are spread apart."""
         exact = torch.tensor(weight, dtype=torch.float64, device=device)
         flipped = exact.flip(*range(2, exact.ndim)).unflatten(0, (windows.groups, -1)).transpose(1, 2)
-        return ConvolutionMap._of(flipped.flatten(3).flatten(2), reversed_windows(planar(windows), len(weight)))
+        turned = reversed_windows(planar(windows), len(weight))
+        return ConvolutionMap._of(flipped.flatten(3).flatten(2), turned, parts)
 
-    def __call__(self, value: Pair, bias: torch.Tensor, spectral: Callable[[], float]) -> Pair:
+    def __call__(self, value: Expansion, bias: torch.Tensor, spectral: Callable[[], float]) -> Expansion:
         """value (batch, width) to (batch, channels positions); bias (channels,). spectral: as in AffineMap."""
         patches = Patches(self.windows)
-        high, low, error = split_product(self.weight, value.high, value.low, patches.multiply)
+        parts, error = split_product(self.weight, value.parts, patches.multiply)
         rho, groups = _norm(value), (self.windows.groups, -1)
         reach = torch.minimum(self._near(patches, value), rho[:, None, None])
         incoming = _times(self.rows.reshape(*groups, 1), reach.unsqueeze(2)).flatten(1, 2)
         met = self._meets(patches, value)
         error, incoming = error.masked_fill(~met, 0.0), incoming.masked_fill(~met, 0.0)
-        return _shifted(high, low, incoming, error, bias.unsqueeze(1), _grown(value, rho, spectral))
+        return _shifted(parts, incoming, error, bias.unsqueeze(1), _grown(value, rho, spectral))
 
-    def _meets(self, patches: Patches, value: Pair) -> torch.Tensor:
+    def _meets(self, patches: Patches, value: Expansion) -> torch.Tensor:
         """Which outputs (batch, channels, positions) see an entry that is not exactly 0, by a weight that is not."""
         seen = ((value.high != 0) | (value.rad != 0)).double()
         if self.there is not None:
@@ -120,7 +122,7 @@ class ConvolutionMap:
         (found,) = patches.sums([seen.unflatten(1, shape).amax(2)])
         return (found > 0).repeat_interleave(len(self.rows) // self.windows.groups, 1)
 
-    def _near(self, patches: Patches, value: Pair) -> torch.Tensor:
+    def _near(self, patches: Patches, value: Expansion) -> torch.Tensor:
         """(batch, groups, positions): the norm of r over each window.
 
         Squares are scaled, the greatest to at least 2^-104 and below 16; 2^-900 pays for those that underflow."""
@@ -133,11 +135,10 @@ class ConvolutionMap:
         return norm.masked_fill(wide == 0, 0.0)
 
 
-def spread_apart(value: Pair, windows: Windows) -> Pair:
+def spread_apart(value: Expansion, windows: Windows) -> Expansion:
     """Outputs of windows with exact zeros in between, as `ConvolutionMap.back` reads them."""
     flat = planar(windows)
-    high, low, rad = (spread(part, flat) for part in (value.high, value.low, value.rad))
-    return made(high, low, rad, value.ball)
+    return mapped(value, lambda part: spread(part, flat), value.ball)
 
 
 def _multiply(blocks: torch.Tensor, values: Sequence[torch.Tensor], jobs: Sequence[Job]) -> list[torch.Tensor]:
@@ -152,7 +153,7 @@ def _multiply(blocks: torch.Tensor, values: Sequence[torch.Tensor], jobs: Sequen
     return found
 
 
-def _norm(value: Pair) -> torch.Tensor:
+def _norm(value: Expansion) -> torch.Tensor:
     """rho (batch,)."""
     norm = row_norms(value.rad)
     return norm if value.ball is None else torch.minimum(norm, value.ball)
@@ -165,22 +166,16 @@ def _times(rows: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
 
 
 def _shifted(
-    high: torch.Tensor,
-    low: torch.Tensor,
-    incoming: torch.Tensor,
-    error: torch.Tensor,
-    bias: torch.Tensor,
-    grown: torch.Tensor | None,
-) -> Pair:
-    """high + low + bias as a pair (batch, outputs); what two sums lose is exact."""
-    high, rest = two_sum(high, bias.expand_as(high))
-    low, lost = two_sum(low, rest)
+    parts: Parts, incoming: torch.Tensor, error: torch.Tensor, bias: torch.Tensor, grown: torch.Tensor | None
+) -> Expansion:
+    """The parts and the bias as an expansion (batch, outputs); what the sums lose is exact."""
+    shifted, lost = rippled(parts, bias.expand_as(error))
     error = (error + lost.abs()).flatten(1)
     ball = None if grown is None else (grown + row_norms(error * GROW)) * GROW
-    return settled(high.flatten(1), low.flatten(1), incoming.flatten(1), error, ball)
+    return settled([part.flatten(1) for part in shifted], incoming.flatten(1), error, ball)
 
 
-def _grown(value: Pair, rho: torch.Tensor, spectral: Callable[[], float]) -> torch.Tensor | None:
+def _grown(value: Expansion, rho: torch.Tensor, spectral: Callable[[], float]) -> torch.Tensor | None:
     """sigma rho (batch,): where there is a ball, or nothing but points. Rules propagate values without one by matrices
     of positive weights, whose spectral norms are dear and say less than radii."""
     if value.ball is None and value.rad.any():
