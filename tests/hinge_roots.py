@@ -8,20 +8,16 @@ import dtdsym
 from dtdsym.arithmetic.enclosure import ENCLOSURE
 from dtdsym.arithmetic.rational import fractions
 from dtdsym.errors import NoRoot
-from dtdsym.geometry.batch import Home, place_batch
+from dtdsym.geometry.batch import Home, Placed, place_batch
 from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.slice import slice_at
 
 
-def places(network: Network, x, layer: int, neurons, roots, ops=ENCLOSURE) -> list[str | None]:
-    """What the batch route says of roots, each on the hinge of one neuron; None where it abstains."""
-    values = evaluate(network, ops, {0: ops.lift([list(x)])})
-    where = network.layer(layer)
-    own = OwnHinges(where.output, torch.as_tensor(neurons))
-    placed = place_batch(Home.at(network, where.source, values, ops), ops.lift([[list(root) for root in roots]]), own)
-    found: list[str | None] = [None] * len(roots)
+def named(placed: Placed) -> list[str | None]:
+    """What the batch route says of the roots of its first input; None where it abstains."""
+    found: list[str | None] = [None] * placed.same_cell.shape[1]
     for name, mask in (
         ("same_cell", placed.same_cell), ("same_region_segment", placed.same_segment),
         ("boundary", placed.boundary), ("outside", placed.outside),
@@ -30,6 +26,15 @@ def places(network: Network, x, layer: int, neurons, roots, ops=ENCLOSURE) -> li
             assert found[column] is None
             found[column] = name
     return found
+
+
+def places(network: Network, x, layer: int, neurons, roots, ops=ENCLOSURE) -> list[str | None]:
+    """What it says of roots, each on the hinge of one neuron."""
+    values = evaluate(network, ops, {0: ops.lift([list(x)])})
+    where = network.layer(layer)
+    own = OwnHinges(where.output, torch.as_tensor(neurons))
+    home = Home.at(network, where.source, values, ops)
+    return named(place_batch(home, ops.lift([[list(root) for root in roots]]), own))
 
 
 def hinge_roots(network: Network, x, rule: str, layer: int = 1):

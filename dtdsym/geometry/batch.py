@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
-from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure, sign
-from dtdsym.arithmetic.tensor import take_entries
+from dtdsym.arithmetic.enclosure import ENCLOSURE, UNDECIDED, Enclosure
 from dtdsym.geometry.meeting_cells import MOST, MeetingCells
 from dtdsym.geometry.own_hinges import OwnHinges
-from dtdsym.geometry.zeros import taken, zero_entries
-from dtdsym.network.evaluate import descendants, differentiate, stream
-from dtdsym.network.layers import MaxPool, Node, Relu
+from dtdsym.geometry.passage import Passage
+from dtdsym.network.evaluate import differentiate, stream
+from dtdsym.network.layers import MaxPool
 from dtdsym.network.network import Network
 from dtdsym.network.slice import bypassing
 
@@ -66,7 +64,7 @@ class Home:
     ) -> Home:
         """From the values of all nodes of a one-logit network, batch first. known: ReLU node -> signs (batch, width)
         that were decided elsewhere, UNDECIDED where they were not."""
-        seen = _Passage(network, start, known)
+        seen = Passage(network, start, known)
         for index in range(len(network.nodes)):
             seen.look(index, values)
         return Home(network, start, values, seen.choices, _all_decided(seen.choices, values[start]), ops)
@@ -97,7 +95,8 @@ def place_batch(home: Home, roots: Any, own: OwnHinges | None = None) -> Placed:
     decided = _all_decided(cells.choices, roots) & home.decided[:, None]
     equal = decided.clone()
     for node, here in cells.choices.items():
-        equal &= (here == home.choices[node][:, None]).all(-1)
+        same = here == home.choices[node][:, None]
+        equal &= (same | seen.waking[node] if node in seen.waking else same).all(-1)
     apart, touching = decided & ~equal, equal & cells.crossed
     gradient = _gradients(home, roots, cells.choices, apart)
     away = _away_across(home, roots, cells, touching | (apart & _differs(home, gradient)))
@@ -150,9 +149,9 @@ def _gradients(home: Home, roots: Any, choices: Mapping[int, torch.Tensor], want
 
 def _passed(
     network: Network, start: int, feeds: Mapping[int, Any], ops: Any, own: OwnHinges | None = None
-) -> tuple[_Passage, Any]:
+) -> tuple[Passage, Any]:
     """The choices on the way from `feeds` to the output, and the output."""
-    seen, output = _Passage(network, start), None
+    seen, output = Passage(network, start), None
     for index, values in stream(network, ops, feeds):
         if own is not None and index == own.node:
             values[index] = own.known(values[index])
@@ -208,62 +207,6 @@ def _constant(home: Home, rows: torch.Tensor, roots: Enclosure, at: torch.Tensor
 def _broadcast(value: Any, roots: Any) -> Any:
     batch, neurons = roots.shape[:2]
     return value.unsqueeze(1).expand(batch, neurons, value.shape[-1])
-
-
-class _Passage:
-    """F_l's part of the activation pattern, read off node by node: choices, bending node -> (..., choices), UNDECIDED
-    where bounds do not tell; at_zero, ReLU node -> mask of neurons that are exactly 0, perhaps not on a whole cell.
-
-    Known besides the bounds is what is zero on the whole cell: neurons that are certainly inactive, and what follows
-    only from these and from constants. Zeros of this kind tie in a window for certain; others may do so at this point
-    only, by accident."""
-
-    def __init__(self, network: Network, start: int, known: Mapping[int, torch.Tensor] | None = None) -> None:
-        self.network, self.start, self.known = network, start, known or {}
-        self.below, self.beside = descendants(network, start), bypassing(network, start)
-        self.zeros: dict[int, np.ndarray] = {}
-        self.choices: dict[int, torch.Tensor] = {}
-        self.at_zero: dict[int, torch.Tensor] = {}
-
-    def look(self, index: int, values: Mapping[int, Any]) -> None:
-        """At node `index`, whose value and whose sources' values are known."""
-        if index in self.beside:
-            self.zeros[index] = values[index].is_zero().cpu().numpy()
-        elif index == self.start:
-            self.zeros[index] = np.zeros(values[index].shape, dtype=bool)
-        elif index in self.below:
-            self._read(index, self.network.nodes[index], values)
-
-    def _read(self, index: int, node: Node, values: Mapping[int, Any]) -> None:
-        self.zeros[index] = zero_entries(node, self.zeros)
-        if isinstance(node, Relu):
-            found = sign(values[node.source])
-            at_zero = (found == 0) & ~torch.as_tensor(self.zeros[index], device=found.device)
-            if at_zero.any():
-                self.at_zero[index] = at_zero
-                found = found.masked_fill_(at_zero, UNDECIDED)
-            if index in self.known:
-                found = torch.where(found == UNDECIDED, self.known[index], found)
-            self.choices[index] = found
-            self.zeros[index] = ((found == -1) | (found == 0)).cpu().numpy()
-        elif isinstance(node, MaxPool):
-            self.choices[index] = _windows(node, values[node.source], self.zeros[node.source])
-
-
-def _windows(node: MaxPool, value: Any, zeros: np.ndarray) -> torch.Tensor:
-    """Winners (+1), losers (-1) and identical ties (0) of all windows, (..., out k).
-
-    The entry of greatest lower bound, the first of several, is taken for the winner. It is if that bound exceeds the
-    upper bounds of all others, but for those that equal it identically: its repetitions, and zeros if it is one."""
-    low, high = (take_entries(bound, node.index) for bound in (value.lower(), value.upper()))
-    dead = torch.as_tensor(taken(zeros, node.index), device=low.device)
-    greatest = low.amax(-1, keepdim=True)
-    winner = (low == greatest) & ((low == greatest).cumsum(-1) == 1)
-    same = torch.as_tensor(node.index[:, :, None] == node.index[:, None, :], device=low.device)
-    ties = (winner.unsqueeze(-2) & same).any(-1) | (dead & (dead & winner).any(-1, keepdim=True))
-    found = torch.full(low.shape, UNDECIDED, dtype=torch.int8, device=low.device)
-    found = found.masked_fill(high < greatest, -1).masked_fill(ties, 0).masked_fill(winner, 1)
-    return found.flatten(-2)
 
 
 def _all_decided(choices: Mapping[int, torch.Tensor], points: Any) -> torch.Tensor:

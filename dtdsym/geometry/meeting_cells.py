@@ -4,6 +4,9 @@ Let B be the neurons whose pre-activation is exactly 0 at a point p, and not for
 choices be strict at p, or certain on every cell at p. Let C be the input's cell and g its gradient. For S, a part of B,
 let g(S) be the gradient with S active, the rest of B inactive, and all other choices as they are at p.
 
+A window of a max-pool that holds ReLUs which are 0 on every cell at p, and one of B, holds the ReLU of that one on all
+these cells: so it counts as its winner, and as one of C's choices if those of the ReLUs are.
+
 1. Every cell that meets at p has one of the gradients g(S), for its choices other than B's are those at p. So if none
    of them is g, p is `outside`, whether F_l bends there or not.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from builders import conv_networks
+from hinge_roots import named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plane_oracle import Plane
@@ -83,9 +84,7 @@ def test_decisions_at_points_bisected_to_adjacent_floats_are_the_exact_ones(seed
 def decisions(network, x: np.ndarray, roots: np.ndarray) -> list[str | None]:
     """The batch route's answer for each root: a place, or None where it abstains."""
     values = evaluate(network, ENCLOSURE, {0: exact(torch.from_numpy(x)[None])})
-    placed = place_batch(Home.at(network, 0, values), exact(torch.from_numpy(roots)[None]))
-    pairs = zip(placed.same_cell[0].tolist(), placed.outside[0].tolist(), strict=True)
-    return ["same_cell" if same else "outside" if outside else None for same, outside in pairs]
+    return named(place_batch(Home.at(network, 0, values), exact(torch.from_numpy(roots)[None])))
 
 
 @given(st.data(), layers(), st.booleans())
@@ -96,12 +95,9 @@ def test_the_batch_route_never_contradicts_the_oracle(data, pairs, final_relu):
     x = data.draw(points_near(plane.lines))
     roots = data.draw(st.lists(points_near(plane.lines).filter(lambda p: p != x), min_size=1, max_size=5))
     values = evaluate(network, ENCLOSURE, {0: ENCLOSURE.lift([list(x)])})
-    placed = place_batch(Home.at(network, 0, values), ENCLOSURE.lift([[list(root) for root in roots]]))
-    for column, root in enumerate(roots):
-        if placed.same_cell[0, column]:
-            assert plane.place(x, root) == "same_cell"
-        if placed.outside[0, column]:
-            assert plane.place(x, root) == "outside"
+    found = named(place_batch(Home.at(network, 0, values), ENCLOSURE.lift([[list(root) for root in roots]])))
+    for name, root in zip(found, roots, strict=True):
+        assert name in (None, plane.place(x, root))
 
 
 def test_in_general_position_the_batch_route_decides_everything():

@@ -251,7 +251,8 @@ def test_finer_bounds_place_roots_that_a_hundred_bits_leave_open():
 
 def test_no_more_bits_are_asked_where_bounds_are_sharp_already(monkeypatch):
     """The root 0 of a network without biases lies on all hinges: no number of bits tells, and 400 would be in vain."""
-    network = sequential(([[1.0, 0.1], [0.3, 1.0]], [0.0, 0.0]), ([[1.0, 0.7]], [0.0]), final_relu=False)
+    rows = [[1.0, 0.1], [0.3, 1.0], [0.2, 0.5], [-0.7, 0.3], [0.9, -0.1]]
+    network = sequential((rows, [0.0] * 5), ([[1.0, 0.7, 0.3, 0.2, 0.9]], [0.0]), final_relu=False)
     asked = []
     later = Ladder.later
     monkeypatch.setattr(Ladder, "later", lambda ladder, number, row: asked.append(number) or later(ladder, number, row))
