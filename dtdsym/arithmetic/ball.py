@@ -23,7 +23,7 @@ import torch
 from dtdsym.arithmetic import windows as windowed
 from dtdsym.arithmetic.enclosure import ENCLOSURE, Enclosure, EnclosureArithmetic, made, settled
 from dtdsym.arithmetic.kept import Kept
-from dtdsym.arithmetic.norms import Norms, norms_of, norms_of_convolution, row_norms
+from dtdsym.arithmetic.norms import Norms, norms_of, norms_of_convolution, row_norms, spectral_of_convolution
 from dtdsym.arithmetic.rational import fraction
 from dtdsym.arithmetic.rounding import ETA, GROW, UNIT, nearest, sum_error
 from dtdsym.arithmetic.sizes import window_norms
@@ -176,7 +176,7 @@ class BallArithmetic(EnclosureArithmetic):
 
     def _transposed(self, weight: np.ndarray, windows: Windows, device: torch.device) -> _Map:
         def cut() -> _Map:
-            groups, spectral = windows.groups, norms_of_convolution(weight, windows, device).spectral
+            groups, spectral = windows.groups, spectral_of_convolution(weight, windows, device)
             cut = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
             rows = row_norms(torch.tensor(abs(cut).transpose(0, 2, 1, 3).reshape(windows.shape[0], -1), device=device))
             terms = len(weight) // groups + math.prod(weight.shape[2:])

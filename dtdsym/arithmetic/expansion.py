@@ -30,7 +30,7 @@ from dtdsym.arithmetic.expansion_value import (
     where,
 )
 from dtdsym.arithmetic.kept import Kept
-from dtdsym.arithmetic.norms import norms_of_convolution, row_norms, spectral_of
+from dtdsym.arithmetic.norms import row_norms, spectral_of, spectral_of_convolution
 from dtdsym.arithmetic.rounding import GROW, UNIT, require_subnormals
 from dtdsym.arithmetic.tensor import mask_tensor, take_entries
 from dtdsym.arithmetic.windows import Windows
@@ -78,7 +78,7 @@ class ExpansionArithmetic:
             (weight,), (windows, device, "forth"), lambda: ConvolutionMap.of(weight, windows, self.parts, device)
         )
         flat = value.reshape(math.prod(value.shape[:-1]), value.shape[-1])
-        bound = self._constant(bias, device).high, lambda: norms_of_convolution(weight, windows, device).spectral
+        bound = self._constant(bias, device).high, lambda: spectral_of_convolution(weight, windows, device)
         return layer(flat, *bound).reshape(*value.shape[:-1], -1)
 
     def convolve_back(self, weight: np.ndarray, bias: np.ndarray, windows: Windows, row: Expansion) -> Expansion:
@@ -91,7 +91,7 @@ class ExpansionArithmetic:
         )
         flat = spread_apart(row.reshape(math.prod(row.shape[:-1]), row.shape[-1]), windows)
         no_bias = torch.zeros(windows.shape[0], dtype=torch.float64, device=device)
-        found = layer(flat, no_bias, lambda: norms_of_convolution(weight, windows, device).spectral)
+        found = layer(flat, no_bias, lambda: spectral_of_convolution(weight, windows, device))
         return found.reshape(*row.shape[:-1], -1)
 
     def scale(self, weight: np.ndarray, bias: np.ndarray, value: Expansion) -> Expansion:

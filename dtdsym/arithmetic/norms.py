@@ -53,13 +53,28 @@ def norms_of_convolution(weight: np.ndarray, windows: Windows, device: torch.dev
 
 def spectral_of(weight: np.ndarray, device: torch.device | str) -> float:
     """||W||_2 from above; a transposed view of a matrix has the norm that was found for the matrix."""
-    base = weight.base
-    whole = base if isinstance(base, np.ndarray) and _transposed(weight, base) else weight
+    whole = _whole(weight)
 
     def found() -> float:
         return spectral_norm(torch.tensor(whole, dtype=torch.float64, device=device).unsqueeze(0))
 
     return _SPECTRAL.get((whole,), None, found)
+
+
+def spectral_of_convolution(weight: np.ndarray, windows: Windows, device: torch.device | str) -> float:
+    """The norm of the convolution, and so of its transpose, from above."""
+    return _SPECTRAL.get((weight,), windows, lambda: _of_convolution(weight, windows, device))
+
+
+def remember_spectral(weight: np.ndarray, windows: Windows | None, bound: float) -> None:
+    """A bound that was proven in another process: of a convolution, or of a matrix where there are no windows."""
+    _SPECTRAL.get((_whole(weight),) if windows is None else (weight,), windows, lambda: bound)
+
+
+def _whole(weight: np.ndarray) -> np.ndarray:
+    """The matrix that this one is a transposed view of, or itself."""
+    base = weight.base
+    return base if isinstance(base, np.ndarray) and _transposed(weight, base) else weight
 
 
 def _transposed(view: np.ndarray, base: np.ndarray) -> bool:
@@ -76,12 +91,17 @@ def _dense(weight: np.ndarray, device: torch.device | str) -> Norms:
 
 def _convolution(weight: np.ndarray, windows: Windows, device: torch.device | str) -> Norms:
     kernel = torch.tensor(weight, dtype=torch.float64, device=device)
+    return Norms(row_norms(kernel.flatten(1)), spectral_of_convolution(weight, windows, device))
+
+
+def _of_convolution(weight: np.ndarray, windows: Windows, device: torch.device | str) -> float:
+    kernel = torch.tensor(weight, dtype=torch.float64, device=device)
     found = [math.sqrt(factor) * spectral_norm(matrix) * GROW for factor, matrix in _foldings(kernel, windows)]
     if math.prod(windows.kernel) > 1:
         scale = int(exponent(kernel.abs().amax()))
         groups = (kernel * 2.0**-scale).reshape(windows.groups, -1, *kernel.shape[1:])
         found.append(math.nextafter(symbol_norm(groups) * 2.0**scale, math.inf))
-    return Norms(row_norms(kernel.flatten(1)), min(found))
+    return min(found)
 
 
 def _foldings(kernel: torch.Tensor, windows: Windows) -> Iterator[tuple[int, torch.Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -26,6 +26,7 @@ from dtdsym.survey.journal import Journal
 from dtdsym.survey.ledgers import first_ledgers
 from dtdsym.survey.sample import is_whole, parts
 from dtdsym.survey.settings import Settings
+from dtdsym.survey.shared_norms import prove_on, remember
 from dtdsym.survey.sizes import is_large
 from dtdsym.survey.tally import Tally
 from dtdsym.survey.workers import on_workers
@@ -36,13 +37,14 @@ CHUNK_NUMBERS = 1 << 20  # a chunk's roots, (inputs, neurons, coordinates), hold
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A whole audit, as it is sent to each worker."""
+    """A whole audit, as it is sent to each worker. norms: of the network's maps, where they were proven before."""
 
     network: Network
     settings: Settings
     inputs: GivenInputs | SampledInputs
     size: int
     certify: bool = False
+    norms: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def parts(self) -> int:
@@ -61,6 +63,7 @@ class Job:
 
     def run(self, chunk: int) -> dict[str, Any]:
         """Audit one chunk; JSON values."""
+        remember(self.network, self.norms)
         first, after, part = self.span(chunk)
         batch = self.inputs.batch(first, after)
         share = Share(batch.points, first, self.inputs.count, part, batch.rejected)
@@ -153,6 +156,8 @@ def _finished(
         file = CertificateFile(certificates, job.network, None if kept is None else Prefix(*kept))
     yield from known.items()
     left = [chunk for chunk in range(job.chunks) if chunk not in known]
+    if executor and left and is_large(job.network) and not job.settings.numeric:
+        job = replace(job, norms=prove_on(executor, job.network, job.settings.device))
     for chunk, data in on_workers(job.run, executor, left) if executor else ((c, job.run(c)) for c in left):
         if file is not None:
             data["whole"] = astuple(file.add(data.pop("lines")))

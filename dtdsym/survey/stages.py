@@ -42,18 +42,19 @@ LARGE_BLOCK_NUMBERS = 2**24
 @dataclass(frozen=True)
 class Stage:
     """name: in the report. ops: what networks are evaluated in; rules: what relevances and roots are computed in, whose
-    radii of single entries suit the positive matrices of rules better than balls do."""
+    radii of single entries suit the positive matrices of rules better than balls do. parts: floats of one centre."""
 
     name: str
     ops: Any
     rules: Any
+    parts: int = 1
 
 
 RADII = Stage("enclosure", ENCLOSURE, ENCLOSURE)
 BALLS = Stage("ball", BALL, ENCLOSURE)
-HUNDRED_BITS = Stage("hundred_bits", PAIR, PAIR)
+HUNDRED_BITS = Stage("hundred_bits", PAIR, PAIR, 2)
 TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS = (
-    Stage(name, ops, ops)
+    Stage(name, ops, ops, ops.parts)
     for name, ops in (("two_hundred_bits", ExpansionArithmetic(4)), ("four_hundred_bits", ExpansionArithmetic(8)))
 )
 EXPANSIONS = (HUNDRED_BITS, TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS)
@@ -145,7 +146,8 @@ class View:
         if self.stage is RADII:
             each = max(1, BLOCK_NUMBERS // (len(self.points) * widest(self.network)))
         else:
-            each = max(1, LARGE_BLOCK_NUMBERS // (len(self.points) * max(self.network.sizes)))
+            numbers = len(self.points) * max(self.network.sizes) * self.stage.parts
+            each = max(1, LARGE_BLOCK_NUMBERS // numbers)
         if neurons is None:
             size = self.network.layer(layer).size
             yield from (slice(start, min(start + each, size)) for start in range(0, size, each))
