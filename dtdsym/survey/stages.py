@@ -191,6 +191,7 @@ class Ladder:
     def verdicts(self, rule: Rule | Composite, layer: int, neurons: np.ndarray | None = None) -> Verdicts:
         """On the roots of these neurons, or of all: what no stage decides stays open."""
         found = self._begun(rule, layer, neurons)
+        found.sharp[:] = False  # an exact output need not mean that what a dead neuron hides from it is sharp too
         for row in range(len(found.place)):
             self._go_on(found, rule, layer, row, neurons)
         return found
