@@ -97,7 +97,7 @@ def place_batch(home: Home, roots: Any, own: OwnHinges | None = None) -> Placed:
     for node, here in cells.choices.items():
         same = here == home.choices[node][:, None]
         equal &= (same | seen.waking[node] if node in seen.waking else same).all(-1)
-    apart, touching = decided & ~equal, equal & cells.crossed
+    apart, touching = decided & ~equal, equal & (cells.count > 0)
     gradient = _gradients(home, roots, cells.choices, apart)
     away = _away_across(home, roots, cells, touching | (apart & _differs(home, gradient)))
     inside = touching & ~away & _idle(home, cells) if touching.any() else touching
@@ -124,7 +124,7 @@ def _away_across(home: Home, roots: Any, cells: MeetingCells, wanted: torch.Tens
 
 def _idle(home: Home, cells: MeetingCells) -> torch.Tensor:
     """Where F_l does not depend, on the input's cell, on the output of any neuron at 0: mask (batch, neurons)."""
-    found = torch.ones_like(cells.crossed)
+    found = torch.ones_like(cells.count, dtype=torch.bool)
     for node, rank in cells.ranks.items():
         found &= ((rank < 0) | home.slope(node).is_zero().unsqueeze(1)).all(-1)
     return found

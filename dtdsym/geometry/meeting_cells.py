@@ -13,8 +13,10 @@ these cells: so it counts as its winner, and as one of C's choices if those of t
 Let C now have the choices of p, but for B. Node by node, the value at p is that of C's affine form: a neuron of B gives
 0 at p whether C counts it as active or not. So no form of C has the wrong sign at p, and p is in the closure of C.
 
-2. If the neurons of B are all identically 0 on C, all other forms are strict: p is in C, `same_cell`.
-3. Else a neuron of B has a form on C that is not constant, and is 0 at p: p is not in C, but the segment up to it is.
+2. If B is empty, no form is 0 at p: p is in C, `same_cell`.
+3. Else the lowest neuron of B is not certain to be 0 on C, for the choices below it, which are those at p, would make
+   it so at p as well. It is strict at the input, so its form on C is not constant, but 0 at p: p is not in C, only the
+   segment up to it is.
    a) If all g(S) but C's own are not g: F_l bends, `boundary`. For cells with C's masks have C's forms, so they lie on
       C's side of that neuron's hinge; the other side, at p, takes a cell with other masks, and its gradient is not g.
    b) If F_l does not depend, on C, on the output of any neuron of B: from the top down, no choice in B changes the
@@ -38,13 +40,12 @@ class MeetingCells:
 
     choices: bending node -> (batch, n, choices), those of the input's cell at neurons of B; where these are more than
     MOST, they stay undecided. ranks: ReLU node -> int8 (batch, n, width), which neuron of B an entry is, -1 for others.
-    count (batch, n): how many they are. crossed (batch, n): one of them is not identically 0 on the input's cell.
+    count (batch, n): how many they are.
     """
 
     choices: Mapping[int, torch.Tensor]
     ranks: Mapping[int, torch.Tensor]
     count: torch.Tensor
-    crossed: torch.Tensor
 
     @staticmethod
     def of(
@@ -53,16 +54,15 @@ class MeetingCells:
     ) -> MeetingCells:  # fmt: skip
         """From the choices at the points, undecided at the neurons of B, which `zero` marks, node by node, and the
         choices (batch, choices) of the inputs. count: zeros (batch, n)."""
-        ranks, crossed = {}, torch.zeros_like(count, dtype=torch.bool)
+        ranks = {}
         for node, mask in zero.items():
             rank = (mask.cumsum(-1) - 1 + count.unsqueeze(-1)).clamp_max(MOST)
             ranks[node] = rank.masked_fill(~mask, -1).to(torch.int8)
             count = count + mask.sum(-1)
-            crossed |= (mask & (home[node] != 0).unsqueeze(1)).any(-1)
         few, found = (count <= MOST).unsqueeze(-1), dict(choices)
         for node, mask in zero.items():
             found[node] = torch.where(mask & few, home[node].unsqueeze(1), choices[node])
-        return MeetingCells(found, ranks, count, crossed)
+        return MeetingCells(found, ranks, count)
 
     def across(self, number: int) -> dict[int, torch.Tensor]:
         """The choices with the neurons of B turned over whose ranks are the digits 1 of `number` in binary."""
