@@ -115,6 +115,8 @@ def _foldings(kernel: torch.Tensor, windows: Windows) -> Iterator[tuple[int, tor
 
 def row_norms(matrix: torch.Tensor) -> torch.Tensor:
     """(...) upper bounds of the Euclidean norms of the rows of (..., n), inf beyond float64 (law 3)."""
+    if not matrix.shape[-1]:
+        return matrix.new_zeros(matrix.shape[:-1])
     largest = matrix.abs().amax(-1)
     scale = exponent(largest)
     scaled = matrix * power(-scale).unsqueeze(-1)

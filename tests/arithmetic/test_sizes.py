@@ -130,3 +130,8 @@ def test_a_bound_without_one_of_its_parts_is_caught(monkeypatch, name, flaw, exp
 def test_norms_of_a_batch_are_those_of_its_rows():
     rows = torch.tensor(np.random.default_rng(0).random((5, 4, 3)))
     assert torch.equal(row_norms(rows)[2, 1], row_norms(rows[2, 1]))
+
+
+def test_rows_without_entries_have_norm_zero():
+    """As those are that a network takes from a layer of which it takes nothing."""
+    assert torch.equal(row_norms(torch.empty(2, 3, 0, dtype=torch.float64)), torch.zeros(2, 3, dtype=torch.float64))

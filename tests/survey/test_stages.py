@@ -88,7 +88,7 @@ def test_convolutions_pools_and_additions_too(stage, network, seed, rule):
 
 
 @pytest.mark.parametrize("stage", [RADII, BALLS, HUNDRED_BITS], ids=lambda stage: stage.name)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(residual_networks(), st.integers(0, 2**32 - 1), st.sampled_from(("zplus", "gamma:1", "w2")))
 def test_hinge_roots_of_residual_networks_too(stage, network, seed, rule):
     x = np.random.default_rng(seed).integers(-8, 9, 3) / 8
