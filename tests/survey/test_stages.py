@@ -262,7 +262,7 @@ def test_no_more_bits_are_asked_where_bounds_are_sharp_already(monkeypatch):
 
 
 def test_a_least_logit_that_is_met_exactly_is_not_exceeded():
-    """A tie is decided by rationals, and refused by name where they are out of reach and 100 bits see it not."""
+    """A tie is decided by rationals, and refused by name where they are out of reach and 400 bits see it not."""
     third = 1 / 3
     network = sequential(([[third, third]], [1.0]), ([[third]], [0.0]), final_relu=False)
     x = [[0.1, 0.7], [0.3, 0.9]]
@@ -275,7 +275,7 @@ def test_a_least_logit_that_is_met_exactly_is_not_exceeded():
     for size in (SMALL, MIDDLE, LARGE):
         report = audited(size, tied, [[1.0, 2.0], [1.0, 3.0]], min_logit=6.0)
         assert (report.inputs.below_min_logit, report.inputs.audited) == (1, 1)
-    cancelling = sequential(([[2.0**90, 1.0, -(2.0**90), -1.0]], [6.0]), final_relu=False)
+    cancelling = sequential(([[2.0**500, 1.0, -(2.0**500), -1.0]], [6.0]), final_relu=False)
     same = [[0.1, 0.7, 0.1, 0.7]]
     assert audited(MIDDLE, cancelling, same, min_logit=6.0).inputs.below_min_logit == 1
     with pytest.raises(InputError, match="input 0: its logit is too near 6 to tell whether it is above"):
