@@ -12,7 +12,7 @@ from dtdsym.certificate.lines import input_line, point, written
 from dtdsym.certificate.nearest import nearest_line
 from dtdsym.certificate.network import network_hash
 from dtdsym.errors import BudgetSpent, NoRoot
-from dtdsym.geometry.placement import PLACES, place_in
+from dtdsym.geometry.placement import PLACES
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.nearest_root import Nearest
@@ -93,12 +93,4 @@ class Certificates:
         self, exactly: ExactInput, rule: Rule | Composite | Nearest, layer: int, neuron: int, name: str
     ) -> dict[str, Any]:
         root = exactly.root(rule, layer, neuron)
-        if isinstance(root, NoRoot):
-            return {}
-        witness = exactly.witness(layer)
-        budget = exactly.settings.budget
-        found = place_in(witness.home, root, budget)
-        if found.name == "undecided":
-            raise BudgetSpent(found.reason)
-        assert found.name == name, f"a place was {name}, and is {found.name} now: a bug; please report"
-        return witness.evidence(root, found, budget.start())
+        return {} if isinstance(root, NoRoot) else exactly.evidence(layer, root, name)
