@@ -164,14 +164,14 @@ def test_a_layer_whose_function_bends_leaves_its_inputs_out_and_says_so():
 
 
 def test_a_spent_budget_is_undecided_and_never_guessed():
-    """The hinge root of neuron 2 is outside, but to know it more than one further cell has to be entered."""
-    weight, bias = [[1, -1], [1, 0], [1, 1], [0, 0]], [1, 0, 0, 0]
-    network = sequential((weight, bias), ([[-1, -1, 1, 1]], [2]), final_relu=False)
+    """[x1] - [1 - x1] + 2 has one gradient where x1 < 0 and where x1 > 1: that the hinge root of neuron 0 lies in another
+    region than the input takes more than one further cell."""
+    network = sequential(([[1, 1], [1, 0], [-1, 0]], [1, 0, 1]), ([[0, 1, -1]], [2]), final_relu=False)
     asked = {"rules": ["x"], "root": "hinge", "logit": 0, "domain": "real"}
-    full = audit(network, [[0.5, 3.25]], **asked)
-    spent = audit(network, [[0.5, 3.25]], **asked, budget=Budget(cells=1))
-    assert places(full) == {"boundary": 1, "outside": 2, "no_root": 1}
-    assert places(spent) == {"boundary": 1, "outside": 1, "no_root": 1, "undecided": 1}
+    full = audit(network, [[2.5, 0.75]], **asked)
+    spent = audit(network, [[2.5, 0.75]], **asked, budget=Budget(cells=1))
+    assert places(full) == {"boundary": 1, "same_gradient_elsewhere": 1, "outside": 1}
+    assert places(spent) == {"boundary": 1, "undecided": 1, "outside": 1}
     assert (full.undecided, spent.undecided) == (False, True)
 
 
