@@ -164,8 +164,8 @@ def test_a_layer_whose_function_bends_leaves_its_inputs_out_and_says_so():
 
 
 def test_a_spent_budget_is_undecided_and_never_guessed():
-    """[x1] - [1 - x1] + 2 has one gradient where x1 < 0 and where x1 > 1: that the hinge root of neuron 0 lies in another
-    region than the input takes more than one further cell."""
+    """[x1] - [1 - x1] + 2 has one gradient where x1 < 0 and where x1 > 1. To know that the hinge root of neuron 0 lies
+    in the other region takes more than one further cell."""
     network = sequential(([[1, 1], [1, 0], [-1, 0]], [1, 0, 1]), ([[0, 1, -1]], [2]), final_relu=False)
     asked = {"rules": ["x"], "root": "hinge", "logit": 0, "domain": "real"}
     full = audit(network, [[2.5, 0.75]], **asked)

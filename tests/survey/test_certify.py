@@ -68,7 +68,7 @@ def test_every_claim_stands_below_its_input(network, inputs, tmp_path):
 
 
 def test_roots_outside_on_their_own_hinges_have_their_evidence(tmp_path):
-    """[x - 1] + [x - 2] + [x - 4] bends at 1 from gradient 0 to 1, both other than 2, that of x = 3: enclosures tell."""
+    """[x - 1] + [x - 2] + [x - 4] bends at 1 from gradient 0 to 1, not to that of x = 3, 2: enclosures tell."""
     network = sequential(([[1], [1], [1]], [-1, -2, -4]), ([[1, 1, 1]], [0]), final_relu=False)
     found, report = certified(network, [[3.0]], tmp_path / "c.jsonl", root="hinge", rules=["w2"])
     assert report.rows[0].tally.decided_by["enclosure"] == 3
