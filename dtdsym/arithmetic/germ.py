@@ -91,6 +91,16 @@ def germ(point: np.ndarray, *directions: np.ndarray) -> Germ:
     return Germ(fmpz_mat([*columns, *unit]).transpose(), size, stretch)
 
 
+def germ_along(point: np.ndarray, direction: np.ndarray) -> Germ:
+    """The germ at `point` (d,) along one direction (d,), exact: for what happens on that line alone.
+
+    Columns [x | d_1 | origin]: no forms in other directions, so what is zero on the line counts as zero."""
+    columns = homogeneous_columns(np.array([point, direction], dtype=object)).transpose().tolist()
+    stretch = columns[1][-1]
+    columns[1][-1] = fmpz(0)
+    return Germ(fmpz_mat([*columns, [fmpz(0)] * len(point) + [fmpz(1)]]).transpose(), 0, stretch)
+
+
 def affine_forms(origin: np.ndarray, basis: np.ndarray) -> Germ:
     """The entries of origin (n,) + t basis (k, n) as affine forms in t, exact. Columns [e_1 .. e_k | origin]: there is
     no point, so that neither ReLUs nor maxima have an answer; all linear maps do."""

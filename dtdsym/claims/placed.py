@@ -1,4 +1,4 @@
-"""The roots of all neurons of a layer at one input, each with its place."""
+"""The roots of all neurons of a layer at one input, each with its place. One that neurons share is placed once."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def placed_roots(question: Question) -> list[PlacedRoot]:
     start = one.layer(question.layer).output
     relevances = propagate(one, RATIONAL, question.values, question.rule, start=start)
     found = roots_of_layer(one, question.values, relevances, question.layer, question.rule, question.root)
-    return [PlacedRoot(neuron, root, _place(home, root, question)) for neuron, root in enumerate(found)]
-
-
-def _place(home: Any, root: Any, question: Question) -> Place | None:
-    return None if isinstance(root, NoRoot) else place_in(home, root, question.budget)
+    places: dict[tuple[Any, ...], Place] = {}
+    for root in found:
+        if not isinstance(root, NoRoot) and tuple(root) not in places:
+            places[tuple(root)] = place_in(home, root, question.budget)
+    return [
+        PlacedRoot(neuron, root, None if isinstance(root, NoRoot) else places[tuple(root)])
+        for neuron, root in enumerate(found)
+    ]

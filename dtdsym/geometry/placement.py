@@ -118,7 +118,7 @@ class _Question:
         same = isinstance(verdict, Regular) and verdict.gradient == home.gradient
         if isinstance(verdict, Regular) and not same:
             return self.place("outside", "the gradient there is another one", regularity=verdict)
-        if stays_inside(home.function, home.x, self.other, self.meter):
+        if stays_inside(home.function, home.x, home.gradient, self.other, self.meter):
             if same:
                 return self.place("same_region_segment", "the segment stays inside the region", regularity=verdict)
             return self.place("boundary", "the segment stays inside the region up to the point", regularity=verdict)
@@ -128,17 +128,19 @@ class _Question:
         """Grow the region from x, and what surrounds the point, in turn: whichever ends first decides."""
         home = self.home.search
         reached = self._reached(home, list(home.cells))
-        around = self._around(verdict)
-        while reached is None and not home.exhausted and not self._ruled_out(around):
+        around = None  # until it is needed
+        while reached is None and not home.exhausted:
             new = home.grow(self.meter, lambda cell: cell.violated(self.other))
             reached = self._reached(home, [cell.pattern for cell in new])
-            if reached is None and not around.exhausted:
-                around.grow(self.meter)
+            if reached is None and not home.exhausted:
+                around = around or self._around(verdict)
+                if not around.exhausted:
+                    around.grow(self.meter)
+                if self._ruled_out(around):
+                    return self._apart(verdict, around, "all cells around the point were searched")
         if reached is not None:
             return self._connected(verdict, reached)
-        if home.exhausted:
-            return self._apart(verdict, home, "all cells of the input's region were searched")
-        return self._apart(verdict, around, "all cells around the point were searched")
+        return self._apart(verdict, home, "all cells of the input's region were searched")
 
     def _around(self, verdict: Regular | Irregular) -> Search:
         function = self.home.fused

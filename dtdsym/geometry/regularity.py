@@ -6,9 +6,11 @@ complete list of the local function's cones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,36 +18,48 @@ import numpy as np
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.geometry.budget import Meter
 from dtdsym.geometry.cell import Cell, as_cone, cell_at
+from dtdsym.geometry.choices import bends_along, choices_at
 from dtdsym.geometry.search import cones_at, interior_point
 from dtdsym.network.layers import Relu
 from dtdsym.network.slice import Slice
 
+PROPOSED_LINES = 2
 PROPOSED_DIRECTIONS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Regular:
-    """F_l is differentiable at the point. `cell` holds the point, or is one of the cells that meet there.
+    """F_l is differentiable at the point, with this gradient. `cell` holds the point, or is one of the cells that meet
+    there; it is read off at the point when it is first asked for.
 
-    reason: "open cell", "bends cancel" (each hyperplane's bends add up to zero) or "cones" (all listed in `cones`).
+    reason: "open cell", "bends cancel" (each hyperplane's bends add up to zero, or nothing depends on undecided
+    choices) or "cones" (all listed in `cones`).
     """
 
-    cell: Cell
+    function: Slice
+    point: np.ndarray
+    gradient: tuple[Fraction, ...]
     reason: str
     cones: tuple[tuple[int, ...], ...] = ()
 
-    @property
-    def gradient(self) -> tuple[Fraction, ...]:
-        """The gradient at the point."""
-        return self.cell.gradient
+    @cached_property
+    def cell(self) -> Cell:
+        """The cell."""
+        return cell_at(self.function, self.point)
 
 
 @dataclass(frozen=True, eq=False)
 class Irregular:
-    """F_l bends at the point: two of the cells that meet there have different gradients."""
+    """F_l bends at the point: two of the cells that meet there have different gradients. read: makes the two, when they
+    are first asked for."""
 
     point: np.ndarray
-    cells: tuple[Cell, Cell]
+    read: Callable[[], tuple[Cell, Cell]]
+
+    @cached_property
+    def cells(self) -> tuple[Cell, Cell]:
+        """The two cells."""
+        return self.read()
 
     @property
     def gradients(self) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
@@ -59,17 +73,39 @@ class Irregular:
 
 
 def regularity(function: Slice, point: np.ndarray, meter: Meter) -> Regular | Irregular:
-    """Decide whether F_l is differentiable at `point` (size,), exact. Raises BudgetSpent."""
+    """Decide whether F_l is differentiable at `point` (size,), exact. Raises BudgetSpent.
+
+    One value, one gradient and slopes along single lines are asked first: they cost a small part of what a cell does,
+    whose every entry is a form in all coordinates."""
+    choices = choices_at(function, point)
+    gradient = choices.gradient
+    if gradient is not None:
+        return Regular(function, point, gradient, "open cell" if choices.strict else "bends cancel")
+    for direction in islice(_scattered(function.size), PROPOSED_LINES):
+        if bends_along(function, point, direction):
+            return Irregular(point, partial(_two_cells, function, point, direction))
     cell = cell_at(function, point)
     if not cell.hinged:
-        return Regular(cell, "open cell")
-    for direction in _proposals(cell):
-        other = cell_at(function, point, direction)
-        if other.gradient != cell.gradient:
-            return Irregular(point, (cell, other))
+        return Regular(function, point, cell.gradient, "open cell")
     if bends_cancel(cell, cell.unsettled):
-        return Regular(cell, "bends cancel")
-    return _by_cones(point, cell, meter)
+        return Regular(function, point, cell.gradient, "bends cancel")
+    other = _another(cell, point)
+    return _by_cones(point, cell, meter) if other is None else Irregular(point, partial(_pair, cell, other))
+
+
+def _two_cells(function: Slice, point: np.ndarray, direction: np.ndarray) -> tuple[Cell, Cell]:
+    """Two cells of different gradients at a point where F_l bends along a direction."""
+    cell = cell_at(function, point)
+    other = _another(cell, point)
+    if other is not None:
+        return cell, other
+    return cell_at(function, point, direction), cell_at(function, point, -direction)
+
+
+def _another(cell: Cell, point: np.ndarray) -> Cell | None:
+    """A cell of another gradient than this one's at the point it was read off at, if a proposed direction finds one."""
+    others = (cell_at(cell.slice, point, direction) for direction in _proposals(cell))
+    return next((other for other in others if other.gradient != cell.gradient), None)
 
 
 def _proposals(cell: Cell) -> Iterator[np.ndarray]:
@@ -78,9 +114,13 @@ def _proposals(cell: Cell) -> Iterator[np.ndarray]:
         row = cell.rows[entry]
         assert row is not None
         yield RATIONAL.lift([-number for number in row[:-1]])
+    yield from islice(_scattered(cell.slice.size), PROPOSED_DIRECTIONS)
+
+
+def _scattered(size: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(0)
-    for _ in range(PROPOSED_DIRECTIONS):
-        yield RATIONAL.lift(rng.integers(-1000, 1001, size=cell.slice.size).tolist())
+    while True:
+        yield RATIONAL.lift(rng.integers(-1000, 1001, size=size).tolist())
 
 
 def bends_cancel(cell: Cell, zeros: Sequence[int]) -> bool:
@@ -116,5 +156,9 @@ def _by_cones(point: np.ndarray, cell: Cell, meter: Meter) -> Regular | Irregula
     while not search.exhausted:
         for cone in search.grow(meter):
             if cone.gradient != cell.gradient:
-                return Irregular(point, (cell, cone))
-    return Regular(cell, "cones", tuple(search.cells))
+                return Irregular(point, partial(_pair, cell, cone))
+    return Regular(cell.slice, point, cell.gradient, "cones", tuple(search.cells))
+
+
+def _pair(one: Cell, other: Cell) -> tuple[Cell, Cell]:
+    return one, other

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dtdsym.arithmetic.germ import germ
+from dtdsym.arithmetic.germ import germ_along
 from dtdsym.arithmetic.rational import ONE, ZERO, fractions, vector
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget, Meter
@@ -83,7 +83,7 @@ def walk_pieces(function: Slice, start: np.ndarray, end: np.ndarray, meter: Mete
     """Breakpoints, and F_l's (slope, value) on every piece, by one exact forward pass a piece: for any network."""
     times: list[Any] = []
     forms = []
-    for t, form in _pieces(function, start, end):
+    for t, form in pieces(function, start, end):
         if t > 0:
             meter.enter_cell()
             times.append(t)
@@ -94,14 +94,14 @@ def walk_pieces(function: Slice, start: np.ndarray, end: np.ndarray, meter: Mete
 def breakpoints(function: Slice, start: np.ndarray, end: np.ndarray) -> Iterator[Any]:
     """Parameters 0 < t < 1, in order, where a neuron's pre-activation reaches zero, or an entry of a max-pool's window
     reaches the window's winner, on the way from start to end; one by one, for who may stop early."""
-    return (t for t, _ in _pieces(function, start, end) if t > 0)
+    return (t for t, _ in pieces(function, start, end) if t > 0)
 
 
-def _pieces(function: Slice, start: np.ndarray, end: np.ndarray) -> Iterator[tuple[Any, tuple[Any, Any]]]:
-    """(where it begins, (slope, value)) of every piece."""
+def pieces(function: Slice, start: np.ndarray, end: np.ndarray) -> Iterator[tuple[Any, tuple[Any, Any]]]:
+    """(where it begins, F_l's (slope, value) on it) of every piece, one by one."""
     t, direction = ZERO, end - start
     while t < 1:
-        first = germ(start + t * direction, direction)
+        first = germ_along(start + t * direction, direction)
         found = evaluate_germ(function, first)
         value, slope = found[len(function.network.nodes) - 1].along(0)
         yield t, (slope, value - slope * t)

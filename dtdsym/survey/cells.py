@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -62,7 +63,13 @@ def count_cells(
     chart = chart_of(points, network.sizes[0])
     bounds = None if box is None else exact_box(box, chart.dimension)
     job = _Job(function, chart.points if points is not None else None, bounds, Budget.of(budget))
-    kept = None if journal is None else Journal(journal, _identity(job))
+    with nullcontext() if journal is None else Journal(journal, _identity(job)) as kept:
+        return _counted(job, executor, kept, progress)
+
+
+def _counted(
+    job: _Job, executor: Executor | None, kept: Journal | None, progress: Callable[[int, int], None] | None
+) -> int:
     known = {} if kept is None else {share: int(data["cells"]) for share, data in kept.finished.items()}
     total, done = sum(known.values()), len(known)
     left = [share for share in range(SHARES) if share not in known]

@@ -12,7 +12,7 @@ from dtdsym.certificate.lines import input_line, point, written
 from dtdsym.certificate.nearest import nearest_line
 from dtdsym.certificate.network import network_hash
 from dtdsym.errors import BudgetSpent, NoRoot
-from dtdsym.geometry.placement import PLACES, place_in
+from dtdsym.geometry.placement import PLACES
 from dtdsym.network.network import Network
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.nearest_root import Nearest
@@ -20,7 +20,8 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.survey.exactly import ExactInput
 
 SEEN = tuple(PLACES.index(name) for name in ("degenerate", "no_root", "same_cell", "outside"))
-"""Places that a checker sees without evidence where all choices are strict, since all points then lie in open cells."""
+"""Places that a checker sees without evidence where all choices are strict, since all points then lie in open cells;
+but for roots on their own neuron's hinge, which enclosures can tell to be outside."""
 
 
 @dataclass(eq=False)
@@ -53,7 +54,7 @@ class Certificates:
         """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
         decided, the input's choices too."""
         head = {"network": network_hash(self.network), "input": exactly.hash, "logit": logit, "layer": layer}
-        known = rederived(rule)
+        known, on_hinges = rederived(rule), exactly.settings.root == "hinge"
         for neuron, place in enumerate(places.tolist()):
             name = PLACES[place]
             if isinstance(rule, Nearest) and name not in ("undecided", "degenerate"):
@@ -62,7 +63,7 @@ class Certificates:
                 self.foreign += name == "no_root" and not isinstance(rule, Nearest)
                 continue
             try:
-                plain = strict[neuron] and place in SEEN
+                plain = strict[neuron] and place in SEEN and not (on_hinges and name == "outside")
                 evidence = {} if plain else self._evidence(exactly, rule, layer, neuron, name)
             except BudgetSpent:
                 self.without += 1
@@ -93,12 +94,4 @@ class Certificates:
         self, exactly: ExactInput, rule: Rule | Composite | Nearest, layer: int, neuron: int, name: str
     ) -> dict[str, Any]:
         root = exactly.root(rule, layer, neuron)
-        if isinstance(root, NoRoot):
-            return {}
-        witness = exactly.witness(layer)
-        budget = exactly.settings.budget
-        found = place_in(witness.home, root, budget)
-        if found.name == "undecided":
-            raise BudgetSpent(found.reason)
-        assert found.name == name, f"a place was {name}, and is {found.name} now: a bug; please report"
-        return witness.evidence(root, found, budget.start())
+        return {} if isinstance(root, NoRoot) else exactly.evidence(layer, root, name)

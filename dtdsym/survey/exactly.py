@@ -11,9 +11,10 @@ import numpy as np
 
 from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.certificate.lines import hash_of, point
-from dtdsym.certificate.place import Witness
+from dtdsym.certificate.place import Evidence, Witness
 from dtdsym.errors import BudgetSpent, InputError, NoRoot, OnHinge
 from dtdsym.geometry.component import Component
+from dtdsym.geometry.placement import place_in
 from dtdsym.network.evaluate import evaluate
 from dtdsym.network.network import Network
 from dtdsym.network.slice import Slice, bypassing
@@ -28,6 +29,9 @@ from dtdsym.survey.settings import Settings
 
 BLOCK = 16  # neurons whose roots are made together
 
+Point = tuple[Any, ...]
+"""The exact coordinates of a root. Neurons and rules may share one: it is placed once, within one budget."""
+
 
 class ExactInput:
     """One input (in,) of a one-logit network."""
@@ -39,6 +43,8 @@ class ExactInput:
         self._roots: dict[tuple[Rule | Composite, int, int], list[Any]] = {}
         self._nearest: dict[tuple[int, int], FoundRoot | BudgetSpent] = {}
         self._witnesses: dict[int, Witness] = {}
+        self._facts: dict[tuple[int, Point], Facts] = {}
+        self._evidence: dict[tuple[int, Point], Evidence | BudgetSpent] = {}
 
     @cached_property
     def values(self) -> Mapping[int, Any]:
@@ -69,6 +75,26 @@ class ExactInput:
             self._witnesses[layer] = Witness(home)
         return self._witnesses[layer]
 
+    def evidence(self, layer: int, root: np.ndarray, name: str) -> Evidence:
+        """That a root's place relative to layer l's region is the one of this name. Raises BudgetSpent, OnHinge."""
+        key = self.network.layer(layer).source, tuple(root)
+        if key not in self._evidence:
+            try:
+                self._evidence[key] = self._shown(self.witness(layer), root, name)
+            except BudgetSpent as spent:
+                self._evidence[key] = spent
+        found = self._evidence[key]
+        if isinstance(found, BudgetSpent):
+            raise found
+        return found
+
+    def _shown(self, witness: Witness, root: np.ndarray, name: str) -> Evidence:
+        budget = self.settings.budget
+        found = place_in(witness.home, root, budget)
+        found.require_decided()
+        assert found.name == name, f"a place was {name}, and is {found.name} now: a bug; please report"
+        return witness.evidence(root, found, budget.start())
+
     def on_hinge(self, start: int) -> bool:
         """Whether the function of node `start`'s value bends there; False where the budget leaves it undecided."""
         return isinstance(self._home(start), OnHinge)
@@ -83,10 +109,13 @@ class ExactInput:
             return Facts("undecided", None, None, None, None)
         if isinstance(root, NoRoot):
             return Facts("no_root", None, None, None, None)
-        bounds = self.settings.bounds(self.network, start)
-        if isinstance(home, Component):
-            return facts_of(home, self.output, root, bounds, self.settings.budget)
-        return Facts("undecided", None, None, None, None)
+        if not isinstance(home, Component):
+            return Facts("undecided", None, None, None, None)
+        key = start, tuple(root)
+        if key not in self._facts:
+            bounds = self.settings.bounds(self.network, start)
+            self._facts[key] = facts_of(home, self.output, root, bounds, self.settings.budget)
+        return self._facts[key]
 
     def _home(self, start: int) -> Component | OnHinge | BudgetSpent:
         if start not in self._homes:

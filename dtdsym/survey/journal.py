@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dtdsym.errors import InputError
+from dtdsym.survey.alone import Alone
 
 FORMAT = "dtdsym-journal/2"
 
@@ -16,14 +17,28 @@ FORMAT = "dtdsym-journal/2"
 class Journal:
     """JSON lines: the first names the run, each further one holds a finished chunk.
 
-    A line counts only with its line feed: a torn last one is cut off and its chunk done again. Raises InputError if
-    the file is the journal of another run, or no journal.
+    A line counts only with its line feed: a torn last one is cut off and its chunk done again. Until it is closed, no
+    other journal can be opened on the file: two runs would do the same work twice. Raises InputError if the file is the
+    journal of another run, or no journal, or if another run is writing to it.
     """
 
     def __init__(self, path: str | Path, identity: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.finished: dict[int, dict[str, Any]] = {}
-        header = {"format": FORMAT, **json.loads(json.dumps(identity))}
+        self._alone = Alone(self.path, "wait until that one ends, or give --resume a file of its own")
+        try:
+            self._begin({"format": FORMAT, **json.loads(json.dumps(identity))})
+        except BaseException:
+            self._alone.release()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alone.release()
+
+    def _begin(self, header: Mapping[str, Any]) -> None:
         lines = self._whole_lines()
         if lines:
             self._check(lines[0], header)

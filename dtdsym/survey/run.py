@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import astuple, dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -108,10 +109,25 @@ def conduct(
     found = Findings(network, settings, given.source, getattr(given, "seed", None), rows, InputCounts(), given=given)
     if isinstance(settings.root, Nearest):
         found.apart = [ApartRow(rule, Apart()) for rule in settings.rules]
-    done = 0
     if certificates is not None:
         found.certificates = CertificateCounts(certificates, network_hash(network))
-    for chunk, data in _finished(job, executor, journal, certificates):
+    with nullcontext() if journal is None else Journal(journal, identity(job)) as kept:
+        _gather(found, job, _finished(job, executor, kept, certificates), progress)
+    found.decided.sort(key=lambda claim: claim["input"])
+    found.ledgers = [] if is_large(network) or settings.numeric else first_ledgers(network, settings, given, ledger)
+    found.seconds = time.perf_counter() - started
+    return found
+
+
+def _gather(
+    found: Findings,
+    job: Job,
+    finished: Iterable[tuple[int, Mapping[str, Any]]],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Merge chunks as they come. progress: told how many inputs of all are done."""
+    done = 0
+    for chunk, data in finished:
         if found.certificates is not None:
             found.certificates.merge(data)
         first, after, part = job.span(chunk)
@@ -119,18 +135,14 @@ def conduct(
             found.inputs.merge(data["inputs"])
         for name, times in data["signs"].items():
             found.signs[name] = found.signs.get(name, 0) + times
-        for row, tally in zip(rows, data["rows"], strict=True):
+        for row, tally in zip(found.rows, data["rows"], strict=True):
             row.tally.merge(Tally.from_json(tally))
         found.decided.extend(data["claims"])
         for apart, tally in zip(found.apart, data["apart"], strict=True):
             apart.tally.merge(Apart.from_json(tally))
         if progress is not None:
             done += after - first
-            progress(done // job.parts, given.count)
-    found.decided.sort(key=lambda claim: claim["input"])
-    found.ledgers = [] if is_large(network) or settings.numeric else first_ledgers(network, settings, given, ledger)
-    found.seconds = time.perf_counter() - started
-    return found
+            progress(done // job.parts, job.inputs.count)
 
 
 def chunk_size(network: Network, settings: Settings) -> int:
@@ -142,13 +154,12 @@ def chunk_size(network: Network, settings: Settings) -> int:
 
 
 def _finished(
-    job: Job, executor: Executor | None, path: str | None, certificates: str | None
+    job: Job, executor: Executor | None, journal: Journal | None, certificates: str | None
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(chunk, result), each once: first those that the journal holds, then the rest as they are done.
 
     Certificates are on the disk before the journal says so: what a killed run wrote beyond that is cut off.
     A result's "whole": the certificates' (bytes, SHA-256) with it, by which the next run knows the file again."""
-    journal = None if path is None else Journal(path, identity(job))
     known = {} if journal is None else journal.finished
     file = None
     if certificates is not None:

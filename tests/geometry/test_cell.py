@@ -14,7 +14,7 @@ from dtdsym.arithmetic.rational import RATIONAL, fractions
 from dtdsym.geometry.budget import Budget
 from dtdsym.geometry.cell import cell_at
 from dtdsym.geometry.search import interior_point
-from dtdsym.geometry.segment import breakpoints
+from dtdsym.geometry.walk import breakpoints
 from dtdsym.network.layers import Add, Affine, Input, Relu
 from dtdsym.network.network import Network, sequential
 from dtdsym.network.slice import slice_at

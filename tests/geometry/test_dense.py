@@ -20,7 +20,7 @@ from dtdsym.geometry.component import Component
 from dtdsym.geometry.jump import jumps
 from dtdsym.geometry.placement import VALID, place_in
 from dtdsym.geometry.search import facets
-from dtdsym.geometry.segment import breakpoints
+from dtdsym.geometry.walk import breakpoints
 from dtdsym.geometry.zeros import always_zero
 from dtdsym.network.builder import Builder, Value
 from dtdsym.network.evaluate import evaluate

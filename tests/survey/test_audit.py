@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from plane_oracle import Plane
 from strategies import layers, points_near
 
+from dtdsym.checker.__main__ import main as check
+from dtdsym.claims import placed
+from dtdsym.claims.decide import decide
 from dtdsym.errors import OnHinge
 from dtdsym.geometry.budget import Budget
-from dtdsym.geometry.placement import place
+from dtdsym.geometry.placement import place, place_in
 from dtdsym.geometry.region import region
 from dtdsym.network.network import sequential
 from dtdsym.relevance.root import roots
 from dtdsym.report.audit import audit
-from dtdsym.survey import run
+from dtdsym.survey import exactly, facts, run
 from dtdsym.survey.inputs import Batch, GivenInputs
 from dtdsym.survey.tally import Residuals, Tally
 
@@ -164,15 +167,36 @@ def test_a_layer_whose_function_bends_leaves_its_inputs_out_and_says_so():
 
 
 def test_a_spent_budget_is_undecided_and_never_guessed():
-    """The hinge root of neuron 2 is outside, but to know it more than one further cell has to be entered."""
-    weight, bias = [[1, -1], [1, 0], [1, 1], [0, 0]], [1, 0, 0, 0]
-    network = sequential((weight, bias), ([[-1, -1, 1, 1]], [2]), final_relu=False)
+    """[x1] - [1 - x1] + 2 has one gradient where x1 < 0 and where x1 > 1. To know that the hinge root of neuron 0 lies
+    in the other region takes more than one further cell."""
+    network = sequential(([[1, 1], [1, 0], [-1, 0]], [1, 0, 1]), ([[0, 1, -1]], [2]), final_relu=False)
     asked = {"rules": ["x"], "root": "hinge", "logit": 0, "domain": "real"}
-    full = audit(network, [[0.5, 3.25]], **asked)
-    spent = audit(network, [[0.5, 3.25]], **asked, budget=Budget(cells=1))
-    assert places(full) == {"boundary": 1, "outside": 2, "no_root": 1}
-    assert places(spent) == {"boundary": 1, "outside": 1, "no_root": 1, "undecided": 1}
+    full = audit(network, [[2.5, 0.75]], **asked)
+    spent = audit(network, [[2.5, 0.75]], **asked, budget=Budget(cells=1))
+    assert places(full) == {"boundary": 1, "same_gradient_elsewhere": 1, "outside": 1}
+    assert places(spent) == {"boundary": 1, "undecided": 1, "outside": 1}
     assert (full.undecided, spent.undecided) == (False, True)
+
+
+def test_a_point_that_neurons_share_is_placed_and_shown_once(monkeypatch, tmp_path):
+    """lrp0's root is 0 for every neuron; on the hinges there no enclosure decides. Claims place it once, too."""
+    network = sequential(([[1, -1], [1, 0], [2, 1]], [0, 0, 0]), ([[1, 1, 1]], [1]), final_relu=False)
+    asked: dict = {}
+
+    def counting(module):
+        def place_once(*args):
+            asked[module] = asked.get(module, 0) + 1
+            return place_in(*args)
+
+        return place_once
+
+    for module in (facts, exactly, placed):
+        monkeypatch.setattr(module, "place_in", counting(module))
+    report = audit(network, [[2, 1]], rules=["lrp0"], certificates=str(tmp_path / "c.jsonl"))
+    assert decide("c5", network, (2, 1), rule="lrp0").witness["places"] == places(report) == {"boundary": 3}
+    assert report.rows[0].tally.decided_by["rational"] == 3
+    assert asked == {facts: 1, exactly: 1, placed: 1}
+    assert check([str(tmp_path / "c.jsonl")]) == 0
 
 
 def places(report) -> dict[str, int]:

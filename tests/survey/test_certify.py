@@ -67,6 +67,15 @@ def test_every_claim_stands_below_its_input(network, inputs, tmp_path):
         assert line["input"] == current
 
 
+def test_roots_outside_on_their_own_hinges_have_their_evidence(tmp_path):
+    """[x - 1] + [x - 2] + [x - 4] bends at 1 from gradient 0 to 1, not to that of x = 3, 2: enclosures tell."""
+    network = sequential(([[1], [1], [1]], [-1, -2, -4]), ([[1, 1, 1]], [0]), final_relu=False)
+    found, report = certified(network, [[3.0]], tmp_path / "c.jsonl", root="hinge", rules=["w2"])
+    assert report.rows[0].tally.decided_by["enclosure"] == 3
+    assert Counter(line["place"] for line in found[2:] if line["layer"] == 1) == {"outside": 1, "boundary": 2}
+    assert check([str(tmp_path / "c.jsonl")]) == 0
+
+
 def test_a_compressed_file_holds_the_same_lines(network, inputs, tmp_path):
     plain, _ = certified(network, inputs, tmp_path / "c.jsonl")
     small, _ = certified(network, inputs, tmp_path / "c.jsonl.gz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from dtdsym.errors import InputError
 from dtdsym.relevance import rule as rules
 from dtdsym.relevance.composite import Composite
 from dtdsym.relevance.rule import families, parse_rule
-from dtdsym.survey import cells, run
+from dtdsym.survey import alone, cells, run
 from dtdsym.survey.cells import count_cells
 from dtdsym.survey.journal import Journal
 
@@ -40,10 +41,10 @@ def test_a_torn_last_line_is_cut_off_and_its_chunk_done_again(tmp_path, cut):
     whole = path.read_bytes()
     Journal(path, IDENTITY).write(1, {"n": 2, "more": "x" * 40})
     path.write_bytes(path.read_bytes()[:-cut])
-    again = Journal(path, IDENTITY)
-    assert again.finished == {0: {"n": 1}}
-    assert path.read_bytes() == whole
-    again.write(1, {"n": 2})
+    with Journal(path, IDENTITY) as again:
+        assert again.finished == {0: {"n": 1}}
+        assert path.read_bytes() == whole
+        again.write(1, {"n": 2})
     assert Journal(path, IDENTITY).finished == {0: {"n": 1}, 1: {"n": 2}}
 
 
@@ -78,6 +79,72 @@ def test_a_file_of_something_else_is_left_alone(tmp_path, content):
     with pytest.raises(InputError, match="not a journal"):
         Journal(path, IDENTITY)
     assert path.read_bytes() == content
+
+
+def test_a_journal_that_is_open_is_refused_to_another(tmp_path):
+    path = tmp_path / "run.jsonl"
+    with Journal(path, IDENTITY) as first:
+        with pytest.raises(
+            InputError, match=r"run.jsonl: another run is writing to it; wait .* or give --resume a file"
+        ):
+            Journal(path, IDENTITY)
+        first.write(0, {"n": 1})
+    assert Journal(path, IDENTITY).finished == {0: {"n": 1}}
+    assert [file.name for file in tmp_path.iterdir()] == ["run.jsonl"]
+
+
+def test_a_run_that_fails_gives_its_journal_back(tmp_path):
+    """Even while its error is held, as notebooks hold the last one."""
+
+    def stop(done: int, count: int) -> None:
+        raise KeyboardInterrupt
+
+    network = sequential(([[1, 2]], [0]), final_relu=False)
+    with pytest.raises(KeyboardInterrupt) as held:
+        dtdsym.audit(network, [[1.0, 2.0]], journal=str(tmp_path / "j"), progress=stop)
+    with pytest.raises(KeyboardInterrupt) as counting:
+        count_cells(network, journal=str(tmp_path / "k"), progress=stop)
+    dtdsym.audit(network, [[1.0, 2.0]], journal=str(tmp_path / "j"))
+    assert count_cells(network, journal=str(tmp_path / "k")) == 1
+    assert held.tb is not None
+    assert counting.tb is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked here")
+def test_a_forked_child_does_not_hold_its_parents_journal(tmp_path):
+    """Workers of a pool outlive a driver that is killed."""
+    path, (told, tell), (waits, ends) = tmp_path / "run.jsonl", os.pipe(), os.pipe()
+    journal = Journal(path, IDENTITY)
+    child = os.fork()
+    if child == 0:
+        os.close(ends)
+        os.write(tell, b".")
+        os.read(waits, 1)  # until the other end is closed
+        os._exit(0)
+    try:
+        os.read(told, 1)
+        with journal, pytest.raises(InputError, match="another run"):
+            Journal(path, IDENTITY)
+        assert Journal(path, IDENTITY).finished == {}
+    finally:
+        os.close(ends)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("where", ["a folder without locks", "Windows"])
+def test_without_locks_a_journal_works_as_ever(tmp_path, monkeypatch, where):
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    path = tmp_path / "run.jsonl"
+    if where == "Windows":
+        monkeypatch.setattr(sys, "platform", "win32")
+    else:
+        monkeypatch.setattr(alone.fcntl, "flock", refuse)
+    first = Journal(path, IDENTITY)
+    assert first.finished == {}
+    Journal(path, IDENTITY).write(0, {"n": 1})
+    assert Journal(path, IDENTITY).finished == {0: {"n": 1}}
 
 
 def halved(ops, w, a):
@@ -122,7 +189,7 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
             work()
 
 
-def test_a_killed_audit_goes_on_where_it_was_and_counts_nothing_twice(tmp_path, repository):
+def test_a_second_audit_is_refused_and_a_killed_one_goes_on_and_counts_nothing_twice(tmp_path, repository):
     command = [
         sys.executable, "-m", "dtdsym.verify", "examples/paper_mlp.pt", "--samples", "7000", "--logit", "0",
         "--rule", "zplus", "--json", "-", "--resume",
@@ -133,6 +200,12 @@ def test_a_killed_audit_goes_on_where_it_was_and_counts_nothing_twice(tmp_path, 
     while not (tmp_path / "a").exists() or (tmp_path / "a").read_bytes().count(b"\n") < 3:
         assert killed.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGSTOP)
+    second = subprocess.run(
+        [*command, str(tmp_path / "a")], cwd=repository, capture_output=True, text=True, env=ONE_THREAD
+    )
+    assert (second.returncode, second.stdout, second.stderr.count("\n")) == (2, "", 1)
+    assert f"{tmp_path / 'a'}: another run is writing to it" in second.stderr
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     before = (tmp_path / "a").read_bytes()
