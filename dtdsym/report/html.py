@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from dtdsym._version import __version__
 from dtdsym.arithmetic.rational import from_text, nearest_float
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.ledger import CAUSES
 from dtdsym.report.charts import Step, flow, place_bars, value_bars
@@ -43,7 +44,7 @@ def page(found: Findings, command: str = "") -> str:
         loader=PackageLoader("dtdsym", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"percent": percent, "float": nearest_float}
+    environment.filters |= {"percent": percent, "float": nearest_float, "counted": counted}
     document, regions = found.to_json(), _regions(found)
     return environment.get_template("page.html.jinja").render(
         document=document,
@@ -150,7 +151,7 @@ def _walk(worst: WorstRoot) -> dict[str, Any]:
     here = [(nearest_float(t), nearest_float(missed)) for t, missed in ends]
     words = (
         f"{title}: the expansion at the root misses {there[-1][1]:.5g} at the input; the one at the input misses "
-        f"{here[-1][1]:.5g} at the root; {breaks:,} breakpoints lie between"
+        f"{here[-1][1]:.5g} at the root; {counted(breaks, 'breakpoint')} {plural(breaks, 'lies', 'lie')} between"
     )
     lines = [
         Line("expansion made at t, at the input", tuple(there)),
@@ -184,11 +185,12 @@ def _limits(found: Findings, document: Mapping[str, Any]) -> Iterator[str]:
     rows, flows = len(found.rows) - MOST_ROWS, len(document["ledger"]) - MOST_FLOWS
     groups = len(alike(document["claims"])) - MOST_GROUPS
     if rows > 0:
-        yield f"Charts show the first {MOST_ROWS} rules and layers; {rows:,} are left out."
+        yield f"Charts show the first {MOST_ROWS} rules and layers; {counted(rows, 'is', 'are')} left out."
     if flows > 0:
-        yield f"Of the ledgers the first {MOST_FLOWS} are drawn; {flows:,} are left out."
+        yield f"Of the ledgers the first {MOST_FLOWS} are drawn; {counted(flows, 'is', 'are')} left out."
     if groups > 0:
-        yield f"Of claims by rule, layer and box the first {MOST_GROUPS} are shown; {groups:,} are left out."
+        left = counted(groups, "is", "are")
+        yield f"Of claims by rule, layer and box the first {MOST_GROUPS} are shown; {left} left out."
     if found.inputs.audited > MOST_INPUTS:
         yield f"Pictures show the first {MOST_INPUTS} of {found.inputs.audited:,} audited inputs."
     if len(found.settings.rules) > MOST_RULES:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from dtdsym.arithmetic.rational import ONE, fraction, fractions, nearest_float, rational
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Verdict
 from dtdsym.displayed import Displayed
 from dtdsym.errors import BudgetSpent, DtdsymError
@@ -82,9 +83,9 @@ def _place(found: Place) -> Card:
         bends = isinstance(found.regularity, Irregular)
         lines.append(("at the point", "the function bends" if bends else "the function is differentiable"))
     if found.path:
-        lines.append(("path", f"{len(found.path):,} facets from the input's cell to the point's"))
+        lines.append(("path", f"{counted(len(found.path), 'facet')} from the input's cell to the point's"))
     if found.search is not None:
-        lines.append(("complete list", f"{len(found.cells):,} cells"))
+        lines.append(("complete list", counted(len(found.cells), "cell")))
     return Card(f"{found.name}: {MEANINGS[found.name]}", lines)
 
 
@@ -102,7 +103,7 @@ def _region(found: Region) -> Card:
     drawn = _drawn_around(found) if size == 2 and found.function.start == 0 else Markup("")
     if drawn:
         lines.append(("picture", "the region as far as it is connected in the picture is hatched"))
-    return Card(f"Linear region of an input of {size:,} numbers", lines, drawn)
+    return Card(f"Linear region of an input of {counted(size, 'number')}", lines, drawn)
 
 
 def _drawn_around(found: Region) -> Markup:
@@ -146,7 +147,7 @@ def _verdict(found: Verdict) -> Card:
 
 @card.register
 def _explanation(found: Explanation) -> Card:
-    title = f"Relevance of {len(found):,} inputs by {found.rule.label}"
+    title = f"Relevance of {counted(len(found), 'input')} by {found.rule.label}"
     return _relevance(title, found, found.network.input_shape, [("", told) for told in found.ledger.sentences()])
 
 
@@ -157,7 +158,8 @@ def _decomposition(found: Decomposition) -> Card:
     if "admissible" in vars(found):
         counts = Counter(verdict.name for layer in found.admissible for verdict in layer)
         told = ", ".join(f"{times:,} {name}" for name, times in counts.items())
-    return _relevance(f"Relevance of {len(found):,} inputs by Definition 3", found, (len(found),), [("roots", told)])
+    title = f"Relevance of {counted(len(found), 'input')} by Definition 3"
+    return _relevance(title, found, (len(found),), [("roots", told)])
 
 
 def _relevance(title: str, found: Sequence[Fraction], shape: tuple[int, ...], lines: list[Told]) -> Card:
