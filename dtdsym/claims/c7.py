@@ -35,7 +35,7 @@ from dtdsym.arithmetic.rational import text
 from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Proved, Question, Undecided, Verdict, sentence
 from dtdsym.relevance.class_change import Change
-from dtdsym.relevance.insensitivity import Insensitivity, LayerInsensitivity, class_insensitivity, rounded_up
+from dtdsym.relevance.insensitivity import LayerInsensitivity, class_insensitivity, rounded_up
 
 SLIGHT = Fraction(1, 10)
 """A map that moves by no more than this in L1 says next to nothing of the class."""

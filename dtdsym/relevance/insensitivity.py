@@ -100,7 +100,7 @@ class Insensitivity:
         (i, j), by = self.largest.logits, nearest_float(self.largest.l1)
         if len(self.changes) == 1:
             return f"Between logits {i} and {j} it differs by {by:.4g}."
-        return f"Of {len(self.changes):,} pairs of logits, {i} and {j} differ most, by {by:.4g}."
+        return f"Of {len(self.changes):,} pairs of logits, {i} and {j} differ most: by {by:.4g}."
 
     def __str__(self) -> str:
         told = [layer.words for layer in self.layers.values()]

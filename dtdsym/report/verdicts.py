@@ -13,6 +13,7 @@ from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.network import network_hash
 from dtdsym.claims.box import IN_A_BOX
 from dtdsym.claims.told import told
+from dtdsym.report.labels import claim_order
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
 
@@ -52,7 +53,8 @@ def families(found: Findings, claims: Sequence[Claim], command: str) -> Iterator
     """Claims of the JSON report, at most MOST_GROUPS of alike ones. command: that made the audit; empty if it was made
     from Python."""
     kept: dict[tuple[str, bool], list[Group]] = {}
-    for (name, about, in_box), members in list(alike(claims).items())[:MOST_GROUPS]:
+    groups = list(alike(claims).items())[:MOST_GROUPS]
+    for (name, about, in_box), members in sorted(groups, key=lambda group: claim_order(found, group[1][0])):
         kept.setdefault((name, in_box), []).append(_group(found, about, members, command))
     for (name, in_box), made in kept.items():
         said = told(name)

@@ -1,10 +1,11 @@
-"""What an audit found in plain words, worst first: the same sentences and tables on the terminal and on the page."""
+"""What an audit found in plain words: the same sentences and tables on the terminal and on the page, rule by rule."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dtdsym.arithmetic.written import counted, plural
@@ -12,7 +13,7 @@ from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import VALID
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.deciders import caveat, expanded, how_decided, of_all
-from dtdsym.report.labels import MEANINGS, OF_NEAREST, SHORT, over_lines, row_label
+from dtdsym.report.labels import MEANINGS, OF_NEAREST, SHORT, claim_order, over_lines, row_label
 from dtdsym.survey.findings import Findings, RootRow
 from dtdsym.survey.tally import FACTS
 
@@ -30,12 +31,12 @@ class Columns:
 
 
 def findings(found: Findings) -> Iterator[Told]:
-    """What was found, the worst rule and layer first."""
+    """What was found, and which rule and layer is worst; then each of them."""
     if not found.inputs.audited:
         yield "", f"No input was audited: {left_out(found)}."
         return
     yield "", _opening(found)
-    for row in sorted(found.rows, key=_badness, reverse=True):
+    for row in found.rows:
         yield _finding(found, row)
 
 
@@ -66,8 +67,16 @@ def _opening(found: Findings) -> str:
     return (
         f"{expanded(found, total)} The expansion is valid where the root lies in the input's linear region and is not "
         f"the input itself: so for {'at least ' * found.undecided_roots}{good:,} ({percent(good, total)})."
-        f"{caveat(found)}"
+        f"{_worst(found)}{caveat(found)}"
     )
+
+
+def _worst(found: Findings) -> str:
+    """Which of several rules and layers has the largest share of violations."""
+    worst = max(found.rows, key=_badness)
+    if len(found.rows) == 1 or not worst.violations:
+        return ""
+    return f" Worst is {row_label(found, worst)} at layer {worst.layer}."
 
 
 def _badness(row: RootRow) -> float:
@@ -162,7 +171,7 @@ def _ledgers(found: Findings) -> Iterator[Told]:
 def _claims(found: Findings) -> Iterator[Told]:
     """The claims that were decided input by input, one sentence a claim, rule and layer."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for claim in found.decided:
+    for claim in sorted(found.decided, key=partial(claim_order, found)):
         about = [f", {claim['rule']}"] * bool(claim["rule"]) + [f", layer {claim['layer']}"] * bool(claim["layer"])
         groups.setdefault((claim["claim"], "".join(about)), []).append(claim)
     for (name, about_what), made in groups.items():

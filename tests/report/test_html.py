@@ -222,7 +222,7 @@ def _no_plots():
 def test_where_nothing_was_audited_it_says_so(undrawn):
     told = page(audit(sequential(([[1, 2]], [0])), [[-1, -1]], rules=["zplus"]))
     assert Page(told).flaws == []
-    assert "No input was audited: 1 left out because their logit is not above 0" in told
+    assert "No input was audited: 1 left out because its logit is not above 0" in told
     assert "There is no audited input to draw." in told
 
 
