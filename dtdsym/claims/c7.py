@@ -70,8 +70,9 @@ def _reason(layer: LayerInsensitivity, bound: Fraction) -> str:
     if layer.witness is not None:
         i, j = layer.witness
         return f"{head}relevance that arrives at neuron {i} alone and at neuron {j} alone attains it."
+    columns = f"{'all ' * (len(layer.columns) > 1)}{counted(len(layer.columns), 'column')}"
     ways = {
-        "enclosure": f"a proven bound of {counted(len(layer.columns), 'column')} of the propagation matrix.",
+        "enclosure": f"a proven bound of {columns} of the propagation matrix.",
         "composition": "a product of proven bounds of two parts of the network.",
         "trivial": "normalised maps are never farther apart.",
     }

@@ -28,6 +28,7 @@ from dtdsym.report.pixels import block, plain_png, signed_png
 from dtdsym.report.slices import RegionPicture, region_picture
 from dtdsym.report.svg import Line, line_chart
 from dtdsym.report.verdicts import MOST_GROUPS, alike, families, witness
+from dtdsym.report.witnesses import as_json
 from dtdsym.report.words import asked, facts, findings, percent, sections
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
@@ -68,6 +69,7 @@ def page(found: Findings, command: str = "") -> str:
         upwards=upwards,
         families=list(families(found, document["claims"], command)),
         witness=witness,
+        as_json=as_json,
         further={title: told for title, told in sections(found).items() if told and title not in SHOWN_APART},
         asked=list(asked(found)),
         command=command,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -34,12 +33,12 @@ from dtdsym.report.region_plot import region_svg
 from dtdsym.report.regions import MEANINGS as COUNTED
 from dtdsym.report.regions import where
 from dtdsym.report.terminal import render
+from dtdsym.report.witnesses import as_json, parts
 from dtdsym.report.words import Told, asked, facts, findings, legend, places, sections
 from dtdsym.survey.findings import Findings
 
 MOST_SHOWN = 6  # numbers of a vector
 MOST_CELLS = 1000  # cells of a picture: more make a page slow
-LONGEST_WITNESS = 300
 LOOKING = Budget(seconds=1, cells=MOST_CELLS)
 """What may be spent to show something: who looks at an object does not ask for hours of work."""
 
@@ -135,14 +134,13 @@ def _picture(found: Arrangement, **marked: Any) -> Markup:
 
 @card.register
 def _verdict(found: Verdict) -> Card:
-    lines = [("", found.statement), ("because", found.reason)]
+    lines, more = [("", found.statement), ("because", found.reason)], dict[str, list[Told]]()
     lines += [("bad news", "an explanation loses by it")] * found.bad_news
     if found.witness:
-        told = json.dumps(found.witness)
-        cut = f"{told[:LONGEST_WITNESS]} ... ({len(told):,} characters in .witness)"
-        lines.append(("witness", told if len(told) <= LONGEST_WITNESS else cut))
+        more["Witness as JSON"] = [("", as_json(found.witness, "all of it is .witness"))]
+    lines += parts(found.claim, found.witness)
     lines.append(("more", f"dtdsym explain-claim {found.claim}"))
-    return Card(f"{found.claim}: {found.name}", lines)
+    return Card(f"{found.claim}: {found.name}", lines, more=more)
 
 
 @card.register
