@@ -45,7 +45,7 @@ def page(found: Findings, command: str = "") -> str:
         loader=PackageLoader("dtdsym", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"percent": percent, "float": nearest_float, "counted": counted}
+    environment.filters |= {"percent": percent, "float": nearest_float, "counted": counted, "coded": _coded}
     document, regions = found.to_json(), _regions(found)
     return environment.get_template("page.html.jinja").render(
         document=document,
@@ -75,6 +75,13 @@ def page(found: Findings, command: str = "") -> str:
         command=command,
         versions=_versions(),
         limits=list(_limits(found, document)),
+    )
+
+
+def _coded(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup("").join(
+        Markup("<code>{}</code>" if odd % 2 else "{}").format(part) for odd, part in enumerate(text.split("`"))
     )
 
 
