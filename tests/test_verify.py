@@ -42,7 +42,7 @@ def run(capsys, *words) -> tuple[int, str, str]:
 def test_a_violation_is_shown_and_exits_with_1(capsys, net):
     status, out, err = run(capsys, net, "--logit", 0, "--rule", "zplus", "--samples", 20)
     assert (status, err) == (1, "")
-    assert "20 of 20 (100.0 %) lie on its edge" in " ".join(out.split())
+    assert "20 of 20 (100.0 %) root points lie on the region's edge" in " ".join(out.split())
 
 
 def test_where_every_root_is_valid_it_exits_with_0(capsys, linear):

@@ -17,6 +17,7 @@ from dtdsym.arithmetic.rational import from_text, nearest_float
 from dtdsym.arithmetic.written import counted, plural
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.ledger import CAUSES
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.charts import Step, flow, place_bars, value_bars
 from dtdsym.report.expansions import MOST_WALKS, WorstRoot, worst_roots
 from dtdsym.report.heatmap import as_image
@@ -89,8 +90,9 @@ def _verdict(found: Findings) -> str:
     if not found.inputs.audited:
         return "No input was audited."
     if found.violated:
-        roots, claims = "Taylor expansions behind explanations are not valid", "a claim is bad news"
-        told = [roots] * found.roots_violated + [claims] * found.bad_news
+        nearest = isinstance(found.settings.root, Nearest)
+        roots = "neurons without an admissible root" if nearest else "Taylor expansions that are not valid"
+        told = [roots] * found.roots_violated + ["a claim that is bad news"] * found.bad_news
         return f"Violations were found: {', and '.join(told)}."
     if found.undecided:
         return "No violation was found, but something stayed undecided."

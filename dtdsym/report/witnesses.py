@@ -86,7 +86,9 @@ def _bound(rest: dict[str, Any]) -> Iterator[Part]:
     changes = rest.pop("changes", ())
     for change in changes[:MOST_PARTS]:
         pair = " and ".join(map(str, change["logits"]))
-        yield f"maps of logits {pair} differ in L1 by", _number(change.get("l1", change.get("at_most")))
+        exact = change.get("l1")
+        told = f"at most {rounded_up(from_text(change['at_most']))}" if exact is None else _number(exact)
+        yield f"maps of logits {pair} differ in L1 by", told
     if len(changes) > MOST_PARTS:
         yield "further pairs of logits", f"{len(changes) - MOST_PARTS:,}"
 

@@ -99,7 +99,9 @@ def _sentences(row: RootRow) -> Iterator[str]:
         what = f"{plural(tally.total, 'root point')} {plural(away, 'lies', 'lie')}"
         yield f"{_share(away, tally.total)} {what} outside the input's linear region."
     if places["boundary"]:
-        yield f"{_share(places['boundary'], tally.total)} {plural(places['boundary'], 'lies', 'lie')} on its edge."
+        lie = plural(places["boundary"], "lies", "lie")
+        edge = f"{lie} on its edge" if away else f"{plural(tally.total, 'root point')} {lie} on the region's edge"
+        yield f"{_share(places['boundary'], tally.total)} {edge}."
     if places["no_root"]:
         which = "the rule has no root at all"
         if isinstance(row.rule, Nearest):
