@@ -58,7 +58,7 @@ def families(found: Findings, claims: Sequence[Claim], command: str) -> Iterator
     for (name, in_box), made in kept.items():
         said = told(name)
         meaning = {label: text for label, text in said.parts.items() if label != "Printed"}
-        title = f"for all inputs of a box, {IN_A_BOX[name]}" if in_box else said.title
+        title = f"{name.upper()} for all inputs of a box: {IN_A_BOX[name]}." if in_box else said.title
         yield Family(name, title, said.parts["Printed"], {"Decided": said.for_all} if in_box else meaning, made)
 
 
