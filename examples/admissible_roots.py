@@ -3,7 +3,7 @@
     python examples/admissible_roots.py [INPUTS [NETWORK INPUT_FILE]]
 
 For the paper's network and a digit classifier, or the network that is named: at each layer the share of neurons, over
-inputs, that have an admissible exact root (a point of the closed linear region on the neuron's hinge), anywhere or
+inputs, that have an admissible root (a point of the closed linear region on the neuron's hinge), anywhere or
 without negative numbers; how far the nearest is from the layer's input, and how far from it the rules' roots are
 (medians of Euclidean distances); how many of these are inside the region or on its boundary. Then the least relevance
 that sampling finds in the region, in percent of the relevance, beside the exact one; and how different the explanation
@@ -99,7 +99,7 @@ def study(name: str, network: Any, inputs: Sequence[list[float]]) -> Iterator[st
         total = counts["neurons"]
         yield f"  layer {layer}: {total} neurons, {counts['open']} left open"
         share = f"{counts['anywhere'] / total:.1%}; without negative numbers {counts['a >= 0'] / total:.1%}"
-        yield f"    have an admissible exact root: {share}; the nearest is {middle(far['nearest'])} away"
+        yield f"    have an admissible root: {share}; the nearest is {middle(far['nearest'])} away"
         for rule in RULES:
             inside, edge = (counts[f"{rule} {what}"] / max(1, counts[f"{rule} roots"]) for what in ("inside", "edge"))
             where = f"{inside:.1%} inside the region, {edge:.1%} on its boundary"

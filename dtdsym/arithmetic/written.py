@@ -1,4 +1,4 @@
-"""Exact numbers as people write them: one number read, whatever its kind, and exact numbers written out."""
+"""Numbers as people write them: one number read, whatever its kind, exact numbers written out, and things counted."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def shown(number: Fraction) -> str:
         return short
     near = float(number) if abs(number) < 2**1000 else 0.0
     return text(number) + (f" (the float {near!r})" if Fraction(near) == number else "")
+
+
+def counted(number: float, one: str, many: str = "") -> str:
+    """ "1 cell", "0 cells", "1,000 cells"."""
+    return f"{number:,} {plural(number, one, many)}"
+
+
+def plural(number: float, one: str, many: str = "") -> str:
+    """The noun or verb that goes with a number; many: where that is not `one` with an s."""
+    return one if number == 1 else many or f"{one}s"
 
 
 def _times(number: int, prime: int) -> int:

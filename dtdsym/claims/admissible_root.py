@@ -1,4 +1,4 @@
-"""Is there an admissible exact root at all?
+"""Is there an admissible zero at all: a point of the closed linear region at which the function is 0?
 
 Printed: not by Sixt and Landgraf, whose Sec. 3.4 prefers roots where the function is 0, and Sec. 3.1 wants them in the
 linear region.
@@ -26,6 +26,7 @@ finds that no cell is missing."""
 from __future__ import annotations
 
 from dtdsym.arithmetic.rational import text
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict, sentence
 from dtdsym.errors import InputError
 from dtdsym.relevance.root_search import AdmissibleRoot, RootQuestion, relevance_form, root_in
@@ -33,7 +34,7 @@ from dtdsym.relevance.root_search import AdmissibleRoot, RootQuestion, relevance
 
 def decide(question: Question) -> Verdict:
     """A root, or the proof that there is none. Raises OnHinge, BudgetSpent."""
-    statement = f"The closed linear region of layer {question.layer}'s input holds a point where the function is 0."
+    statement = f"The closed linear region of layer {question.layer}'s input holds a zero of the function above it."
     try:
         form = relevance_form(question.home, question.one, question.layer, None)
     except InputError as zero:
@@ -41,8 +42,12 @@ def decide(question: Question) -> Verdict:
     found = root_in(RootQuestion(question.home, form))
     if isinstance(found, AdmissibleRoot):
         where = "inside the region" if found.inside else "on the boundary of a cell"
-        reason = f"It lies {where}, {len(found.path)} facets from the input's cell."
+        far = f"{counted(len(found.path), 'facet')} from the input's cell" if found.path else "in the input's cell"
+        reason = f"It lies {where}, {far}."
         witness = {"root": [text(entry) for entry in found.point]}
         return Proved("admissible_root", statement, reason, witness=witness, grounds=found)
-    reason = f"None of the region's {len(found.bounds)} cells has a zero on its closure."
+    cells = len(found.bounds)
+    reason = "The region is one cell, and no zero is on its closure."
+    if cells > 1:
+        reason = f"None of the region's {counted(cells, 'cell')} has a zero on its closure."
     return Refuted("admissible_root", statement, reason, True, grounds=found)

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import ONE, RATIONAL, ZERO, fraction, fractions, nearest_float, rational, text
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.geometry.cell import Cell
 from dtdsym.network.evaluate import evaluate
@@ -78,7 +79,7 @@ def decide(question: Question) -> Verdict:
     if all(_divides_by_z(question, one) for one in above):
         reason = "Every layer divides by a multiple of its pre-activations, so relevance is the input times one vector."
         return Proved("assumption_1", statement, reason)
-    reason = f"No c_j differs at {tried} further points, and no proof is known."
+    reason = f"No c_j differs at {counted(tried, 'further point')}, and no proof is known."
     return Undecided("assumption_1", statement, reason)
 
 

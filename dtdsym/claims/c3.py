@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtdsym.arithmetic.rational import fractions
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict, sentence
 from dtdsym.errors import InputError, Unreachable
 from dtdsym.network.plain import PlainLayer
@@ -55,7 +56,7 @@ def decide(question: Question) -> Verdict:
         return Undecided("c3", statement, f"Forged roots are found, but not confirmed: {open_[0].reason}.")
     made.require_admissible()
     assert tuple(made) == question.target, "forged roots that miss their target: a bug; please report"
-    reason = f"One affine root for each of {len(found)} layers does it, and the recursion confirms it."
+    reason = f"One affine root for each of {counted(len(found), 'layer')} does it, and the recursion confirms it."
     return Proved("c3", statement, reason, True, grounds=found)
 
 

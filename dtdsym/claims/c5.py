@@ -21,6 +21,7 @@ it by patterns, paths and lists of cells."""
 
 from __future__ import annotations
 
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.claims.placed import placed_roots
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.geometry.placement import INSIDE
@@ -42,8 +43,10 @@ def decide(question: Question) -> Verdict:
         return Proved("c5", statement, reason, True, witness, first)
     left = [one for one in found if one.name == "undecided"]
     if left:
-        reason = f"No root is known to leave, and {len(left)} of {len(found)} are undecided within the budget."
+        are = plural(len(left), "is", "are")
+        reason = f"No root is known to leave, and {len(left):,} of {len(found):,} {are} undecided within the budget."
         return Undecided("c5", statement, reason, witness={"places": counts})
     inside = sum(counts.get(name, 0) for name in INSIDE)
-    reason = f"All {inside} roots that exist lie inside, of {len(found)} neurons."
+    exist = f"{counted(inside, 'root that exists lies', 'roots that exist lie')}"
+    reason = f"{'All ' * (inside > 1)}{exist} inside, of {counted(len(found), 'neuron')}."
     return Refuted("c5", statement, reason, witness={"places": counts}, grounds=found)

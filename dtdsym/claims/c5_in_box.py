@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from dtdsym.arithmetic.rational import text
-from dtdsym.arithmetic.written import shown
+from dtdsym.arithmetic.written import counted, shown
 from dtdsym.claims.box import BoxQuestion
 from dtdsym.claims.c5 import LEAVES
 from dtdsym.claims.verdict import Proved, Refuted, Undecided, Verdict
 from dtdsym.errors import InputError, NoRoot, OnHinge, RuleError
-from dtdsym.geometry.budget import counted
 from dtdsym.geometry.maximum import NeverExceeds, exceeds
 from dtdsym.geometry.placement import Place, place
 from dtdsym.lifts.question import Found

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.placed import PlacedRoot, placed_roots
 from dtdsym.claims.verdict import Proved, Question, Refuted, Undecided, Verdict
 from dtdsym.errors import NoRoot
@@ -49,10 +50,10 @@ def decide(question: Question) -> Verdict:
     statement = STATEMENT.format(rule=question.rule.label, layer=question.layer)
     left = sum(one.name == "undecided" for one in found)
     reason = (
-        f"Of {len(found)} roots {rows['equal_gradient']} have the input's gradient and {rows['equal_output']} its "
-        f"output; {rows['no_root']} do not exist."
+        f"Of {counted(len(found), 'root')} {counted(rows['equal_gradient'], 'has', 'have')} the input's gradient and "
+        f"{rows['equal_output']:,} its output; {counted(rows['no_root'], 'does', 'do')} not exist."
     )
-    reason += f" {left} are undecided within the budget." if left else ""
+    reason += f" {counted(left, 'is', 'are')} undecided within the budget." if left else ""
     if rows["equal_gradient"] + left < len(found):
         return Proved("c6", statement, reason, True, rows, found)
     if left:

@@ -31,10 +31,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dtdsym.arithmetic.rational import nearest_float, text
+from dtdsym.arithmetic.rational import text
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Proved, Question, Undecided, Verdict, sentence
 from dtdsym.relevance.class_change import Change
-from dtdsym.relevance.insensitivity import Insensitivity, LayerInsensitivity, class_insensitivity, rounded_up
+from dtdsym.relevance.insensitivity import LayerInsensitivity, class_insensitivity, rounded_up
 
 SLIGHT = Fraction(1, 10)
 """A map that moves by no more than this in L1 says next to nothing of the class."""
@@ -55,13 +56,13 @@ def decide(question: Question) -> Verdict:
     measured = {"changes": [_told(change) for change in changes]}
     if layer.tau is None or layer.bound is None or layer.how == "empty":
         statement = f"What is done above the input of layer {number} moves the normalised map of {rule.label} little."
-        return Undecided("c7", statement, sentence(layer.why) + _largest(found), witness=measured)
+        return Undecided("c7", statement, f"{sentence(layer.why)} {found.farthest}".rstrip(), witness=measured)
     slight = layer.bound <= SLIGHT
     ends = ", so that it is insensitive to the class to within 1/10." if slight else "."
     statement = STATEMENT.format(layer=number, rule=rule.label, bound=rounded_up(layer.bound)) + ends
     bound = {"tau": text(layer.tau), "l1_bound": text(layer.bound), "exact": layer.exact}
     witness = {**bound, "columns": list(layer.witness or ()), **measured}
-    return Proved("c7", statement, _reason(layer, layer.bound) + _largest(found), slight, witness, layer)
+    return Proved("c7", statement, f"{_reason(layer, layer.bound)} {found.farthest}".rstrip(), slight, witness, layer)
 
 
 def _reason(layer: LayerInsensitivity, bound: Fraction) -> str:
@@ -69,19 +70,13 @@ def _reason(layer: LayerInsensitivity, bound: Fraction) -> str:
     if layer.witness is not None:
         i, j = layer.witness
         return f"{head}relevance that arrives at neuron {i} alone and at neuron {j} alone attains it."
+    columns = f"{'all ' * (len(layer.columns) > 1)}{counted(len(layer.columns), 'column')}"
     ways = {
-        "enclosure": f"a proven bound of all {len(layer.columns):,} columns of the propagation matrix.",
+        "enclosure": f"a proven bound of {columns} of the propagation matrix.",
         "composition": "a product of proven bounds of two parts of the network.",
         "trivial": "normalised maps are never farther apart.",
     }
     return head + ways[layer.how] + (f" {sentence(layer.why)}" if layer.why else "")
-
-
-def _largest(found: Insensitivity) -> str:
-    if found.largest is None:
-        return ""
-    (i, j), by = found.largest.logits, nearest_float(found.largest.l1)
-    return f" Of {len(found.changes)} pairs of logits, {i} and {j} differ most, by {by:.4g}."
 
 
 def _told(change: Change) -> dict[str, Any]:

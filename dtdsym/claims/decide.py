@@ -25,7 +25,7 @@ CLAIMS: Mapping[str, str] = {
     "c5": "train-free roots leave the linear region of their layer's input",
     "c6": "some train-free root has another gradient than the input, or does not exist (Table 1)",
     "c7": "whatever is done above a layer's input, the normalised map moves by at most a stated L1 distance",
-    "admissible_root": "the closed linear region holds an exact root",
+    "admissible_root": "the closed linear region holds a zero of the function above the layer's input",
     "nonpositive_bias": "the origin is not in the linear region of the input",
     "assumption_1": "every c_j in R_j = a_j c_j is locally constant",
     "conservation": "the relevance of all inputs adds up to the explained logit",

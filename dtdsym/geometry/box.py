@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from dtdsym.arithmetic.rational import fractions, text, vector
+from dtdsym.arithmetic.written import counted
 from dtdsym.errors import InputError, ShapeMismatch
-from dtdsym.geometry.budget import counted
 
 Box = Iterable[Any]
 """(low, high) for each coordinate: pairs, or an array or tensor (n, 2)."""

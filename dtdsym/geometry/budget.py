@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from numbers import Real
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.errors import BudgetSpent, InputError
 
 SHORTEST = 1e-3
@@ -70,8 +71,3 @@ class Meter:
         if self.budget.cells is not None and self.cells > self.budget.cells:
             raise BudgetSpent(f"the budget of {counted(self.budget.cells, 'cell')} ran out")
         self.tick()
-
-
-def counted(number: float, thing: str) -> str:
-    """ "1 cell", "3 cells"."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -92,13 +92,19 @@ class Insensitivity:
         """The pair of logits whose maps are the farthest apart."""
         return max(self.changes, key=lambda change: change.l1, default=None)
 
+    @property
+    def farthest(self) -> str:
+        """The largest change, in a sentence; nothing where none was measured."""
+        if self.largest is None:
+            return ""
+        (i, j), by = self.largest.logits, nearest_float(self.largest.l1)
+        if len(self.changes) == 1:
+            return f"Between logits {i} and {j} it differs by {by:.4g}."
+        return f"Of {len(self.changes):,} pairs of logits, {i} and {j} differ most: by {by:.4g}."
+
     def __str__(self) -> str:
         told = [layer.words for layer in self.layers.values()]
-        if self.largest is not None:
-            pair = " and ".join(map(str, self.largest.logits))
-            told.append(
-                f"Of {len(self.changes)} pairs of logits, {pair} differ most: by {nearest_float(self.largest.l1):.4g}."
-            )
+        told += [self.farthest] * bool(self.farthest)
         return f"{self.rule}: " + " ".join(told)
 
 

@@ -1,4 +1,4 @@
-"""The nearest admissible exact root: the one that Deep Taylor Decomposition should have taken.
+"""The nearest admissible root, of a neuron or of the function above: what Deep Taylor Decomposition should have taken.
 
 Admissible: in the closure of the network's linear region around the layer's input, N_{F_l}(a_l), where the whole
 function above is one expansion. (`recursion(...).admissible` asks for less: Definition 3 wants neuron j's root in the
@@ -73,7 +73,7 @@ class Nearest:
 
 @dataclass(frozen=True, eq=False)
 class NearestRoot:
-    """point (size,): an admissible exact root than which none is nearer in `norm`. squared: its distance, squared.
+    """point (size,): an admissible root than which none is nearer in `norm`. squared: its distance, squared.
     path: facet crossings from the input's cell to one whose closure holds it. inside: strictly inside a cell.
 
     cells: all that were asked, complete. bounds: pattern -> multipliers of the rows of `RootQuestion.rows` by which the

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.displayed import Displayed
 from dtdsym.network.network import Network
 from dtdsym.report.html import page
@@ -27,7 +28,8 @@ class Report(Displayed, Findings):
     def __repr__(self) -> str:
         """Short: its tallies are long."""
         roots = sum(row.tally.total for row in self.rows)
-        return f"Report({self.inputs.audited:,} inputs, {roots:,} roots of {self.network.source or 'a network'})"
+        told = f"{counted(self.inputs.audited, 'input')}, {counted(roots, 'root')}"
+        return f"Report({told} of {self.network.source or 'a network'})"
 
     def to_html(self, command: str = "") -> str:
         """The report as one page that needs nothing else, with charts and pictures. command: that made the audit."""

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from markupsafe import Markup
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.geometry.placement import PLACES
 from dtdsym.report.labels import SHORT
 from dtdsym.report.svg import WIDTH, add, drawing, markup, number, path
@@ -36,7 +37,7 @@ def _in_words(row: Mapping[str, Any]) -> str:
     if not row["total"]:
         return "no roots"
     met = (f"{SHORT[name]} {row['places'][name]:,}" for name in PLACES if row["places"][name])
-    return f"{', '.join(met)}, of {row['total']:,} roots"
+    return f"{', '.join(met)}, of {counted(row['total'], 'root')}"
 
 
 def _bar(made: Element, top: float, row: Mapping[str, Any]) -> None:

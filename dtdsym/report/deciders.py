@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, floor
 
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.geometry.placement import VALID
 from dtdsym.survey.findings import Findings, RootRow
 
@@ -23,10 +24,11 @@ def expanded(found: Findings, total: int) -> str:
     """Where the explanations expand the network."""
     if any(row.sampled for row in found.rows):
         return (
-            f"These explanations expand the network at one root point for each input and neuron; {total:,} of them "
-            f"were drawn at random, up to {found.settings.sample_roots:,} in every layer, and audited."
+            "These explanations expand the network at one root point for each input and neuron; "
+            f"{counted(total, 'was', 'were')} drawn at random, up to {found.settings.sample_roots:,} in every layer, "
+            "and audited."
         )
-    return f"These explanations expand the network at {total:,} root points, one for each input and neuron."
+    return f"These explanations expand the network at {counted(total, 'root point')}, one for each input and neuron."
 
 
 def caveat(found: Findings) -> str:
@@ -39,8 +41,8 @@ def caveat(found: Findings) -> str:
     margin = min(row.tally.margin for row in found.rows)
     return (
         f" Floats say so ({found.settings.engine}, {found.settings.device}), and prove nothing: {flagged:,} of "
-        f"{total:,} places hang on a number that is too small for what roundings do to it; the smallest margin is "
-        f"{margin:.3g}, where below 1 is flagged."
+        f"{counted(total, 'place')} {plural(flagged, 'hangs', 'hang')} on a number that is too small for what "
+        f"roundings do to it; the smallest margin is {margin:.3g}, where below 1 is flagged."
     )
 
 
@@ -57,17 +59,19 @@ def of_all(row: RootRow) -> Iterator[str]:
 def how_decided(found: Findings) -> Iterator[tuple[str, str]]:
     """Places, and signs of neurons at the inputs, by what decided them."""
     by = {name: sum(row.tally.decided_by[name] for row in found.rows) for name in DECIDERS}
-    told = _listed(by, "places") or "no place"
+    told = _listed(by, "place") or "no place"
     left = sum(row.tally.places["undecided"] for row in found.rows)
     bounded = found.settings.budget.seconds or found.settings.budget.cells
     yield "decided", told + (f"; {left:,} not{', within the budget' * bool(bounded)}" if left else "")
     signs = {name: found.signs.get(name, 0) for name in DECIDERS}
     if any(signs.values()):
         open_ = found.signs.get("open", 0)
-        yield "signs", _listed(signs, "signs of ReLUs at the inputs") + (f"; {open_:,} open" if open_ else "")
+        yield "signs", _listed(signs, "sign", " of ReLUs at the inputs") + (f"; {open_:,} open" if open_ else "")
 
 
-def _listed(by: dict[str, int], what: str) -> str:
-    return ", ".join(
-        f"{by[name]:,}{f' {what}' * (not i)} by {DECIDERS[name]}" for i, name in enumerate(filter(by.get, by))
-    )
+def _listed(by: dict[str, int], thing: str, of_what: str = "") -> str:
+    """The first with what it is."""
+    counts = {name: f"{times:,}" for name, times in by.items() if times}
+    for first in list(counts)[:1]:
+        counts[first] = counted(by[first], thing) + of_what
+    return ", ".join(f"{times} by {DECIDERS[name]}" for name, times in counts.items())

@@ -60,12 +60,12 @@ class WorstRoot:
 
 
 def worst_roots(found: Findings) -> Iterator[WorstRoot]:
-    """Of every rule, the worst rule first."""
+    """Of every rule, in the order of the rules; of many, those of the worst."""
     worst: dict[str, RootRow] = {}
     for row in sorted(found.rows, key=lambda row: row.tally.residuals.maximum, reverse=True):
         if row.tally.residuals.input is not None:
             worst.setdefault(row_label(found, row), row)
-    for label, row in list(worst.items())[:MOST_WALKS]:
+    for label, row in sorted(list(worst.items())[:MOST_WALKS], key=lambda item: found.rows.index(item[1])):
         number, neuron = row.tally.residuals.input, row.tally.residuals.neuron
         assert number is not None
         assert neuron is not None

@@ -14,8 +14,10 @@ from markupsafe import Markup
 
 from dtdsym._version import __version__
 from dtdsym.arithmetic.rational import from_text, nearest_float
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.ledger import CAUSES
+from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.charts import Step, flow, place_bars, value_bars
 from dtdsym.report.expansions import MOST_WALKS, WorstRoot, worst_roots
 from dtdsym.report.heatmap import as_image
@@ -27,6 +29,7 @@ from dtdsym.report.pixels import block, plain_png, signed_png
 from dtdsym.report.slices import RegionPicture, region_picture
 from dtdsym.report.svg import Line, line_chart
 from dtdsym.report.verdicts import MOST_GROUPS, alike, families, witness
+from dtdsym.report.witnesses import as_json
 from dtdsym.report.words import asked, facts, findings, percent, sections
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
@@ -43,7 +46,7 @@ def page(found: Findings, command: str = "") -> str:
         loader=PackageLoader("dtdsym", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"percent": percent, "float": nearest_float}
+    environment.filters |= {"percent": percent, "float": nearest_float, "counted": counted, "coded": _coded}
     document, regions = found.to_json(), _regions(found)
     return environment.get_template("page.html.jinja").render(
         document=document,
@@ -67,6 +70,7 @@ def page(found: Findings, command: str = "") -> str:
         upwards=upwards,
         families=list(families(found, document["claims"], command)),
         witness=witness,
+        as_json=as_json,
         further={title: told for title, told in sections(found).items() if told and title not in SHOWN_APART},
         asked=list(asked(found)),
         command=command,
@@ -75,12 +79,20 @@ def page(found: Findings, command: str = "") -> str:
     )
 
 
+def _coded(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup("").join(
+        Markup("<code>{}</code>" if odd % 2 else "{}").format(part) for odd, part in enumerate(text.split("`"))
+    )
+
+
 def _verdict(found: Findings) -> str:
     if not found.inputs.audited:
         return "No input was audited."
     if found.violated:
-        roots, claims = "Taylor expansions behind explanations are not valid", "a claim is bad news"
-        told = [roots] * found.roots_violated + [claims] * found.bad_news
+        nearest = isinstance(found.settings.root, Nearest)
+        roots = "neurons without an admissible root" if nearest else "Taylor expansions that are not valid"
+        told = [roots] * found.roots_violated + ["a claim that is bad news"] * found.bad_news
         return f"Violations were found: {', and '.join(told)}."
     if found.undecided:
         return "No violation was found, but something stayed undecided."
@@ -150,7 +162,7 @@ def _walk(worst: WorstRoot) -> dict[str, Any]:
     here = [(nearest_float(t), nearest_float(missed)) for t, missed in ends]
     words = (
         f"{title}: the expansion at the root misses {there[-1][1]:.5g} at the input; the one at the input misses "
-        f"{here[-1][1]:.5g} at the root; {breaks:,} breakpoints lie between"
+        f"{here[-1][1]:.5g} at the root; {counted(breaks, 'breakpoint')} {plural(breaks, 'lies', 'lie')} between"
     )
     lines = [
         Line("expansion made at t, at the input", tuple(there)),
@@ -184,11 +196,12 @@ def _limits(found: Findings, document: Mapping[str, Any]) -> Iterator[str]:
     rows, flows = len(found.rows) - MOST_ROWS, len(document["ledger"]) - MOST_FLOWS
     groups = len(alike(document["claims"])) - MOST_GROUPS
     if rows > 0:
-        yield f"Charts show the first {MOST_ROWS} rules and layers; {rows:,} are left out."
+        yield f"Charts show the first {MOST_ROWS} rules and layers; {counted(rows, 'is', 'are')} left out."
     if flows > 0:
-        yield f"Of the ledgers the first {MOST_FLOWS} are drawn; {flows:,} are left out."
+        yield f"Of the ledgers the first {MOST_FLOWS} are drawn; {counted(flows, 'is', 'are')} left out."
     if groups > 0:
-        yield f"Of claims by rule, layer and box the first {MOST_GROUPS} are shown; {groups:,} are left out."
+        left = counted(groups, "is", "are")
+        yield f"Of claims by rule, layer and box the first {MOST_GROUPS} are shown; {left} left out."
     if found.inputs.audited > MOST_INPUTS:
         yield f"Pictures show the first {MOST_INPUTS} of {found.inputs.audited:,} audited inputs."
     if len(found.settings.rules) > MOST_RULES:

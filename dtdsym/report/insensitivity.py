@@ -37,13 +37,13 @@ class Curve:
 
     @property
     def chart(self) -> Markup | None:
-        """Measured and proven, over layers; None where nothing was measured."""
+        """Measured and proven, over layers; None where nothing was measured, or at one layer only."""
         lines = []
         for name, kept in (("largest change, measured", "largest"), ("proven bound", "bound")):
             points = [(float(at.layer), getattr(at, kept)) for at in self.layers]
             drawn = tuple((layer, nearest_float(size)) for layer, size in points if size is not None)
             lines += [Line(name, drawn)] if drawn else []
-        if not lines:
+        if not lines or len(self.layers) == 1:
             return None
         told = "; ".join(
             f"layer {at.layer}: largest {shown(at.largest)}, bound {upwards(at.bound)}" for at in self.layers

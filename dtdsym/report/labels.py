@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from dtdsym.claims.decide import CLAIMS
 from dtdsym.relevance.composite import Composite
 from dtdsym.survey.findings import Findings, RootRow
 
@@ -47,3 +51,11 @@ def row_label(found: Findings, row: RootRow) -> str:
     if found.tool is None or not isinstance(row.rule, Composite):
         return row.rule.label
     return row.rule.rule(found.network.layer(row.layer), found.network).label
+
+
+def claim_order(found: Findings, claim: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Where a claim of the JSON report stands: claims as dtdsym lists them, of each the rules as they were given, of
+    each rule the layers."""
+    rules = [rule.label for rule in found.settings.rules]
+    rule = rules.index(claim["rule"]) if claim["rule"] in rules else -1
+    return list(CLAIMS).index(claim["claim"]), rule, claim["layer"] or 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from dtdsym.arithmetic.rational import ONE, fraction, fractions, nearest_float, rational
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import Verdict
 from dtdsym.displayed import Displayed
 from dtdsym.errors import BudgetSpent, DtdsymError
@@ -33,12 +33,12 @@ from dtdsym.report.region_plot import region_svg
 from dtdsym.report.regions import MEANINGS as COUNTED
 from dtdsym.report.regions import where
 from dtdsym.report.terminal import render
+from dtdsym.report.witnesses import as_json, parts
 from dtdsym.report.words import Told, asked, facts, findings, legend, places, sections
 from dtdsym.survey.findings import Findings
 
 MOST_SHOWN = 6  # numbers of a vector
 MOST_CELLS = 1000  # cells of a picture: more make a page slow
-LONGEST_WITNESS = 300
 LOOKING = Budget(seconds=1, cells=MOST_CELLS)
 """What may be spent to show something: who looks at an object does not ask for hours of work."""
 
@@ -82,9 +82,9 @@ def _place(found: Place) -> Card:
         bends = isinstance(found.regularity, Irregular)
         lines.append(("at the point", "the function bends" if bends else "the function is differentiable"))
     if found.path:
-        lines.append(("path", f"{len(found.path):,} facets from the input's cell to the point's"))
+        lines.append(("path", f"{counted(len(found.path), 'facet')} from the input's cell to the point's"))
     if found.search is not None:
-        lines.append(("complete list", f"{len(found.cells):,} cells"))
+        lines.append(("complete list", counted(len(found.cells), "cell")))
     return Card(f"{found.name}: {MEANINGS[found.name]}", lines)
 
 
@@ -102,7 +102,7 @@ def _region(found: Region) -> Card:
     drawn = _drawn_around(found) if size == 2 and found.function.start == 0 else Markup("")
     if drawn:
         lines.append(("picture", "the region as far as it is connected in the picture is hatched"))
-    return Card(f"Linear region of an input of {size:,} numbers", lines, drawn)
+    return Card(f"Linear region of an input of {counted(size, 'number')}", lines, drawn)
 
 
 def _drawn_around(found: Region) -> Markup:
@@ -134,19 +134,18 @@ def _picture(found: Arrangement, **marked: Any) -> Markup:
 
 @card.register
 def _verdict(found: Verdict) -> Card:
-    lines = [("", found.statement), ("because", found.reason)]
+    lines, more = [("", found.statement), ("because", found.reason)], dict[str, list[Told]]()
     lines += [("bad news", "an explanation loses by it")] * found.bad_news
     if found.witness:
-        told = json.dumps(found.witness)
-        cut = f"{told[:LONGEST_WITNESS]} ... ({len(told):,} characters in .witness)"
-        lines.append(("witness", told if len(told) <= LONGEST_WITNESS else cut))
+        more["Witness as JSON"] = [("", as_json(found.witness, "all of it is .witness"))]
+    lines += parts(found.claim, found.witness)
     lines.append(("more", f"dtdsym explain-claim {found.claim}"))
-    return Card(f"{found.claim}: {found.name}", lines)
+    return Card(f"{found.claim}: {found.name}", lines, more=more)
 
 
 @card.register
 def _explanation(found: Explanation) -> Card:
-    title = f"Relevance of {len(found):,} inputs by {found.rule.label}"
+    title = f"Relevance of {counted(len(found), 'input')} by {found.rule.label}"
     return _relevance(title, found, found.network.input_shape, [("", told) for told in found.ledger.sentences()])
 
 
@@ -157,7 +156,8 @@ def _decomposition(found: Decomposition) -> Card:
     if "admissible" in vars(found):
         counts = Counter(verdict.name for layer in found.admissible for verdict in layer)
         told = ", ".join(f"{times:,} {name}" for name, times in counts.items())
-    return _relevance(f"Relevance of {len(found):,} inputs by Definition 3", found, (len(found),), [("roots", told)])
+    title = f"Relevance of {counted(len(found), 'input')} by Definition 3"
+    return _relevance(title, found, (len(found),), [("roots", told)])
 
 
 def _relevance(title: str, found: Sequence[Fraction], shape: tuple[int, ...], lines: list[Told]) -> Card:

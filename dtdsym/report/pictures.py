@@ -15,6 +15,7 @@ import torch
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.arithmetic.tensor import TENSOR
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.claims.verdict import sentence
 from dtdsym.errors import DtdsymError, Unreachable
 from dtdsym.geometry.component import Component
@@ -167,7 +168,8 @@ def _by_nearest(found: Findings, logit: int, point: np.ndarray) -> Picture:
         found.network, point.tolist(), norm=asked.norm, logit=logit, domain=asked.domain, budget=found.settings.budget
     )
     missing = len(made.missing)
-    note = f"{missing} neurons have no root in the closed region; their shares are lost." if missing else ""
+    theirs = plural(missing, "its share is", "their shares are")
+    note = f"{counted(missing, 'neuron')} without a root in the closed region; {theirs} lost." if missing else ""
     return picture(f"admissible roots ({asked.label})", made.relevance, note=note)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.errors import InputError
 from dtdsym.geometry.arrangement import Arrangement, OpenCell
 from dtdsym.report.region_marks import HATCH, INKS, SHADE, Roots, draw_home, draw_input, edges_of, home_of, polygon
@@ -164,7 +165,7 @@ def describe(found: Arrangement) -> str:
     counts = found.counts
     several = found.logit is not None and found.network.sizes[-1] > 1
     outputs = f" of output {found.logit}" if several else ""
-    return f"{counts['cells']:,} open cells, {counts['regions']:,} linear regions{outputs}"
+    return f"{counted(counts['cells'], 'open cell')}, {counted(counts['regions'], 'linear region')}{outputs}"
 
 
 def _draw_cells(axes: Any, found: Arrangement, tints: list[str]) -> None:

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from dtdsym.arithmetic.rational import text
+from dtdsym.arithmetic.written import counted
 from dtdsym.geometry.arrangement import MOST_LISTED, Arrangement, OpenCell
 from dtdsym.network.network import Network
 
@@ -80,7 +81,9 @@ def where(found: Arrangement) -> str:
     """The space and the box, in words."""
     size = found.chart.dimension
     flat = {1: "line", 2: "plane"}.get(size, f"flat of {size} dimensions")
-    space = f"of all {size} inputs" if found.chart.whole else f"on the {flat} through {size + 1} inputs"
+    space = f"on the {flat} through {size + 1} inputs"
+    if found.chart.whole:
+        space = f"of {'all ' * (size > 1)}{counted(size, 'input')}"
     limits = "without bounds" if found.box is None else "in the box " + ", ".join(_side(*side) for side in found.box)
     return f"{space}, {limits}"
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.relevance.maps import BINS, limits
 from dtdsym.report.heatmap import draw
 from dtdsym.report.labels import over_lines
@@ -40,9 +41,8 @@ def plot(found: Measurement, path: str) -> None:
 
 
 def _title(found: Measurement) -> str:
-    return (
-        f"{found.check[0].upper()}{found.check[1:]}: {len(found.asked.points):,} inputs of {found.asked.network.source}"
-    )
+    which = f"{counted(len(found.asked.points), 'input')} of {found.asked.network.source}"
+    return f"{found.check[0].upper()}{found.check[1:]}: {which}"
 
 
 def _style(found: Measurement, rule: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.report.labels import over_lines
 from dtdsym.survey.sanity import CONTROL, Measurement, Row
 
@@ -40,7 +41,7 @@ def sentences(found: Measurement) -> Iterator[str]:
 
 def _done(found: Measurement) -> str:
     asked = found.asked
-    which = f"{len(asked.points):,} inputs of {asked.network.source}, each explained for one output"
+    which = f"{counted(len(asked.points), 'input')} of {asked.network.source}, each explained for one output"
     drawn = "" if found.seed is None else f", drawn with seed {found.seed}"
     if found.others is not None:
         where = " of its category" if "category" in found.check else ""
@@ -88,7 +89,7 @@ def _provisos(found: Measurement) -> Iterator[str]:
         yield f"Nothing changed, since the drawn weights equal the old ones: {', '.join(found.unchanged)}."
     turned = int((found.outputs * found.other_outputs < 0).any(0).sum())
     if turned:
-        yield f"The explained output changes its sign for {turned:,} inputs: {TURNED[found.asked.start]}."
+        yield f"The explained output changes its sign for {counted(turned, 'input')}: {TURNED[found.asked.start]}."
     yield MEASURED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dtdsym.arithmetic.written import counted
 from dtdsym.claims.verdict import sentence
 from dtdsym.errors import DtdsymError, NoRoot
 from dtdsym.geometry.arrangement import Arrangement, arrangement
@@ -34,13 +36,12 @@ Input = tuple[int, int, np.ndarray]
 
 @dataclass(frozen=True)
 class RegionPicture:
-    """svg: the picture, a file's bytes. words: the same for who does not see it. counts: of cells, regions, gradients
-    and marked roots."""
+    """svg: the picture, a file's bytes. words: the same for who does not see it, with counts of cells, regions,
+    gradients and marked roots."""
 
     svg: bytes
     title: str
     words: str
-    counts: dict[str, int]
 
 
 def region_picture(found: Findings) -> RegionPicture | str:
@@ -97,13 +98,11 @@ def _roots(found: Findings, logit: int, x: list[float]) -> Roots:
 
 
 def _picture(listed: Arrangement, title: str, where: str, x: Sequence[Any], marked: Roots) -> RegionPicture:
-    counts = {name: listed.counts[name] for name in ("cells", "regions", "gradients")}
-    for _, name, _ in marked:
-        label = f"roots {place_class(name)}" if place_class(name) != "the input itself" else "roots at the input"
-        counts[label] = counts.get(label, 0) + 1
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    words = f"{title}: {told}. The region of the first input is hatched.{where}"
+    told = [counted(listed.counts[f"{thing}s"], thing) for thing in ("cell", "region", "gradient")]
+    for name, times in Counter(place_class(name) for _, name, _ in marked).items():
+        told.append(f"{counted(times, 'root')} {'at the input' if name == 'the input itself' else name}")
+    words = f"{title}: {', '.join(told)}. The region of the first input is hatched.{where}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "regions.svg"
         region_plot(listed, str(path), x=x, roots=marked)
-        return RegionPicture(path.read_bytes(), title, words, counts)
+        return RegionPicture(path.read_bytes(), title, words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +12,12 @@ from dtdsym.certificate.claims import rederived
 from dtdsym.certificate.network import network_hash
 from dtdsym.claims.box import IN_A_BOX
 from dtdsym.claims.told import told
+from dtdsym.report.labels import claim_order
+from dtdsym.report.witnesses import parts
 from dtdsym.survey.findings import Findings
 from dtdsym.survey.sizes import is_large
 
 MOST_GROUPS, MOST_SHOWN = 100, 3
-LONGEST_WITNESS = 600
 EVIDENCE = "evidence.jsonl"
 Claim = Mapping[str, Any]
 """As in the JSON report."""
@@ -52,12 +52,13 @@ def families(found: Findings, claims: Sequence[Claim], command: str) -> Iterator
     """Claims of the JSON report, at most MOST_GROUPS of alike ones. command: that made the audit; empty if it was made
     from Python."""
     kept: dict[tuple[str, bool], list[Group]] = {}
-    for (name, about, in_box), members in list(alike(claims).items())[:MOST_GROUPS]:
+    groups = list(alike(claims).items())[:MOST_GROUPS]
+    for (name, about, in_box), members in sorted(groups, key=lambda group: claim_order(found, group[1][0])):
         kept.setdefault((name, in_box), []).append(_group(found, about, members, command))
     for (name, in_box), made in kept.items():
         said = told(name)
         meaning = {label: text for label, text in said.parts.items() if label != "Printed"}
-        title = f"for all inputs of a box, {IN_A_BOX[name]}" if in_box else said.title
+        title = f"{name.upper()} for all inputs of a box: {IN_A_BOX[name]}." if in_box else said.title
         yield Family(name, title, said.parts["Printed"], {"Decided": said.for_all} if in_box else meaning, made)
 
 
@@ -80,12 +81,10 @@ def _group(found: Findings, about: str, members: Sequence[Claim], command: str) 
     return Group(about, verdicts, bad, worst[:MOST_SHOWN], left, _recheck(found, worst[0], command))
 
 
-def witness(claim: Claim) -> str:
-    """What shows it, as JSON; cut where it is long."""
-    text = json.dumps(claim["witness"])
-    if len(text) <= LONGEST_WITNESS:
-        return text
-    return f"{text[:LONGEST_WITNESS]} ... ({len(text):,} characters; all of it is in the JSON report)"
+def witness(claim: Claim) -> list[tuple[str, str]]:
+    """What shows it, (what, value): of what it speaks, and each part of the witness."""
+    about = [(name, str(claim[name])) for name in ("input", "layer", "rule") if claim[name] is not None]
+    return [*about, *parts(claim["claim"], claim["witness"])]
 
 
 def _recheck(found: Findings, claim: Claim, command: str) -> tuple[str, Sequence[str]]:

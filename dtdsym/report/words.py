@@ -1,17 +1,19 @@
-"""What an audit found in plain words, worst first: the same sentences and tables on the terminal and on the page."""
+"""What an audit found in plain words: the same sentences and tables on the terminal and on the page, rule by rule."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.claims.decide import CLAIMS
 from dtdsym.geometry.placement import VALID
 from dtdsym.relevance.nearest_root import Nearest
 from dtdsym.report.deciders import caveat, expanded, how_decided, of_all
-from dtdsym.report.labels import MEANINGS, OF_NEAREST, SHORT, over_lines, row_label
+from dtdsym.report.labels import MEANINGS, OF_NEAREST, SHORT, claim_order, over_lines, row_label
 from dtdsym.survey.findings import Findings, RootRow
 from dtdsym.survey.tally import FACTS
 
@@ -29,12 +31,12 @@ class Columns:
 
 
 def findings(found: Findings) -> Iterator[Told]:
-    """What was found, the worst rule and layer first."""
+    """What was found, and which rule and layer is worst; then each of them."""
     if not found.inputs.audited:
         yield "", f"No input was audited: {left_out(found)}."
         return
     yield "", _opening(found)
-    for row in sorted(found.rows, key=_badness, reverse=True):
+    for row in found.rows:
         yield _finding(found, row)
 
 
@@ -57,16 +59,24 @@ def _opening(found: Findings) -> str:
         have = total - sum(row.tally.places[name] for row in found.rows for name in missing)
         bound = " without negative coordinates" if found.settings.root.domain else ""
         return (
-            f"For {have:,} of {total:,} neurons there is an admissible exact root{bound}: a point of the network's "
-            "closed linear region around the layer's input, where the expansion is valid with the gradient from the "
-            "input's side, on the neuron's hinge. These are the nearest ones."
+            f"For {have:,} of {counted(total, 'neuron')} there is an admissible root{bound}: a point of the neuron's "
+            "hinge in the network's closed linear region around the layer's input, where the expansion is valid with "
+            "the gradient from the input's side. The nearest of them are audited here."
         )
     good = sum(row.tally.places[name] for row in found.rows for name in VALID)
     return (
         f"{expanded(found, total)} The expansion is valid where the root lies in the input's linear region and is not "
         f"the input itself: so for {'at least ' * found.undecided_roots}{good:,} ({percent(good, total)})."
-        f"{caveat(found)}"
+        f"{_worst(found)}{caveat(found)}"
     )
+
+
+def _worst(found: Findings) -> str:
+    """Which of several rules and layers has the largest share of violations."""
+    worst = max(found.rows, key=_badness)
+    if len(found.rows) == 1 or not worst.violations:
+        return ""
+    return f" Worst is {row_label(found, worst)} at layer {worst.layer}."
 
 
 def _badness(row: RootRow) -> float:
@@ -86,20 +96,24 @@ def _sentences(row: RootRow) -> Iterator[str]:
     inside = sum(places[name] for name in VALID)
     away = places["outside"] + places["same_gradient_elsewhere"]
     if away:
-        yield f"{_share(away, tally.total)} root points lie outside the input's linear region."
+        what = f"{plural(tally.total, 'root point')} {plural(away, 'lies', 'lie')}"
+        yield f"{_share(away, tally.total)} {what} outside the input's linear region."
     if places["boundary"]:
-        yield f"{_share(places['boundary'], tally.total)} lie on its edge."
+        lie = plural(places["boundary"], "lies", "lie")
+        edge = f"{lie} on its edge" if away else f"{plural(tally.total, 'root point')} {lie} on the region's edge"
+        yield f"{_share(places['boundary'], tally.total)} {edge}."
     if places["no_root"]:
         which = "the rule has no root at all"
         if isinstance(row.rule, Nearest):
-            which = f"no admissible exact root {'without negative coordinates ' * bool(row.rule.domain)}exists"
-        yield f"For {_share(places['no_root'], tally.total)} neurons {which}."
+            which = f"no admissible root {'without negative coordinates ' * bool(row.rule.domain)}exists"
+        yield f"For {_share(places['no_root'], tally.total)} {plural(tally.total, 'neuron')} {which}."
     if places["degenerate"]:
-        yield f"{_share(places['degenerate'], tally.total)} are the input itself."
+        are = plural(places["degenerate"], "is", "are")
+        yield f"{_share(places['degenerate'], tally.total)} {are} the input itself."
     if places["undecided"]:
-        yield f"{_share(places['undecided'], tally.total)} are undecided."
+        yield f"{_share(places['undecided'], tally.total)} {plural(places['undecided'], 'is', 'are')} undecided."
     if inside:
-        yield f"All {inside:,} lie inside." if inside == tally.total else f"{inside:,} lie inside."
+        yield f"{'All ' * (inside == tally.total > 1)}{counted(inside, 'lies', 'lie')} inside."
     else:
         yield "None is shown to be inside." if places["undecided"] else "None is inside."
     if tally.residuals.largest:
@@ -159,14 +173,15 @@ def _ledgers(found: Findings) -> Iterator[Told]:
 def _claims(found: Findings) -> Iterator[Told]:
     """The claims that were decided input by input, one sentence a claim, rule and layer."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for claim in found.decided:
+    for claim in sorted(found.decided, key=partial(claim_order, found)):
         about = [f", {claim['rule']}"] * bool(claim["rule"]) + [f", layer {claim['layer']}"] * bool(claim["layer"])
         groups.setdefault((claim["claim"], "".join(about)), []).append(claim)
     for (name, about_what), made in groups.items():
         verdicts = Counter(claim["verdict"] for claim in made)
         told = ", ".join(f"{verdict} for {times:,}" for verdict, times in sorted(verdicts.items()))
         worst = next((claim for claim in made if claim["bad_news"]), made[0])
-        text = f"{told} of {len(made):,} inputs. Input {worst['input']}, {worst['verdict']}: {worst['reason']} "
+        first = f"Input {worst['input']}, {worst['verdict']}: {worst['reason']}"
+        text = f"{told} of {counted(len(made), 'input')}. {first}"
         yield f"{name}{about_what}: ", f"{CLAIMS[name][0].upper()}{CLAIMS[name][1:]}: {text}"
 
 
@@ -196,23 +211,24 @@ def _apart(found: Findings) -> Iterator[Told]:
         told = "no input could be compared"
         if tally.median is not None:
             told = (
-                f"over {tally.count:,} inputs its explanation differs from that of nearest admissible roots by "
-                f"{tally.median:.2f} (median) and up to {tally.maximum:.2f} (input {tally.input}), where 0 is the same "
-                "picture and 1 shares no pixel of the same sign"
+                f"over {counted(tally.count, 'input')} its explanation differs from that of nearest admissible roots "
+                f"by {tally.median:.2f} (median) and up to {tally.maximum:.2f} (input {tally.input}), where 0 is the "
+                "same picture and 1 shares no pixel of the same sign"
             )
         if tally.losing:
-            told += (
-                f"; at {tally.losing:,} inputs a neuron that matters has no root in that region, so its share is lost"
-            )
+            where = counted(tally.losing, "input")
+            told += f"; at {where} a neuron that matters has no root in that region, so its share is lost"
         if tally.open:
-            told += f"; {tally.open:,} inputs left open (budget, a network that is not plain, or no relevance at all)"
+            left = counted(tally.open, "input")
+            told += f"; {left} left open (budget, a network that is not plain, or no relevance at all)"
         yield f"{row.rule.label}: ", f"{told}."
 
 
 def asked(found: Findings) -> Iterator[Told]:
     """What was asked, and how it was decided."""
     network, settings = found.network, found.settings
-    yield "network", f"{network.source}, {'-'.join(map(str, network.widths))}, {network.parameters:,} parameters"
+    widths = "-".join(map(str, network.widths))
+    yield "network", f"{network.source}, {widths}, {counted(network.parameters, 'parameter')}"
     yield "sha256 of f", network.sha256
     if network.file_sha256:
         yield "of the file", network.file_sha256
@@ -220,7 +236,7 @@ def asked(found: Findings) -> Iterator[Told]:
     logit = "each input's largest output" if settings.logit is None else str(settings.logit)
     yield "explained", f"logit {logit}, above {settings.min_logit:g}" if settings.logit is not None else logit
     outside = found.inputs.outside_domain
-    left_domain = f"; {outside:,} of the inputs lie outside the domain" if outside else ""
+    left_domain = f"; {outside:,} of the inputs {plural(outside, 'lies', 'lie')} outside the domain" if outside else ""
     root = settings.root
     yield (
         "roots",
@@ -228,13 +244,15 @@ def asked(found: Findings) -> Iterator[Told]:
         + _seed(found),
     )
     budget = settings.budget
-    bounds = [f"{budget.seconds:g} seconds" if budget.seconds else "", f"{budget.cells} cells" if budget.cells else ""]
-    yield "budget", " and ".join(filter(None, bounds)) + " a decision" if any(bounds) else "none"
+    asked_for = ((budget.seconds, "second"), (budget.cells, "cell"))
+    bounds = [counted(bound, thing) for bound, thing in asked_for if bound]
+    yield "budget", " and ".join(bounds) + " a decision" if bounds else "none"
     yield from how_decided(found)
     if found.certificates is not None:
         made = found.certificates
         without = f"; {made.without:,} decided without one, within the budget" if made.without else ""
-        without += f"; {made.foreign:,} speak of rules that it does not know" if made.foreign else ""
+        foreign = counted(made.foreign, "speaks", "speak")
+        without += f"; {foreign} of rules that it does not know" if made.foreign else ""
         yield "certificates", f"{made.written:,} in {made.file}{without}; a stranger checks them:"
         yield "", f"python -m dtdsym.checker {made.file} --expect {made.network}"
     yield "time", f"{found.seconds:.2f} s"
@@ -247,8 +265,9 @@ def _seed(found: Findings) -> str:
 def left_out(found: Findings) -> str:
     """How many inputs, and functions of layers' inputs, were not audited, and why."""
     inputs = found.inputs
-    below = f"{inputs.below_min_logit:,} left out because their logit is not above {found.settings.min_logit:g}"
-    hinge = f"{inputs.on_hinge:,} because they sit on a hinge, where there is no gradient"
+    theirs, they_sit = plural(inputs.below_min_logit, "its", "their"), plural(inputs.on_hinge, "it sits", "they sit")
+    below = f"{inputs.below_min_logit:,} left out because {theirs} logit is not above {found.settings.min_logit:g}"
+    hinge = f"{inputs.on_hinge:,} because {they_sit} on a hinge, where there is no gradient"
     reasons = [below] * bool(inputs.below_min_logit) + [hinge] * bool(inputs.on_hinge)
     layers = [f"{row.tally.on_hinge:,} at layer {row.layer}" for row in found.rows if row.tally.on_hinge]
     bent = [f"the function of a layer's input bends for {', '.join(dict.fromkeys(layers))}"] * bool(layers)

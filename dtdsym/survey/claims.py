@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dtdsym.arithmetic.rational import RATIONAL
+from dtdsym.arithmetic.written import counted, plural
 from dtdsym.certificate.claims import claim_line, rederived
 from dtdsym.claims import c5, c6
 from dtdsym.claims.decide import OF_A_LAYER, OF_A_RULE, answer
@@ -109,19 +110,22 @@ def _why_open(settings: Settings, row: Any) -> str:
     if settings.numeric:
         return "Floats alone prove nothing."
     if row.tally.places["undecided"]:
-        return f"{row.tally.places['undecided']} roots are undecided within the budget."
+        return f"{counted(row.tally.places['undecided'], 'root is', 'roots are')} undecided within the budget."
     return "Only a sample of the roots was audited, and none of it proves the claim." if row.sampled else ""
 
 
 def _leaving(tally: Any) -> str:
     away = sum(tally.places[name] for name in c5.LEAVES)
-    return f"{away:,} of {tally.total:,} roots leave."
+    return f"{away:,} of {counted(tally.total, 'root')} {plural(away, 'leaves', 'leave')}."
 
 
 def _rows(tally: Any) -> str:
-    inputs = tally.inputs_all_equal_gradient + tally.inputs_any_different_gradient + tally.inputs_unresolved
-    having = f"{tally.inputs_any_different_gradient:,} of {inputs:,} inputs have one, and " if inputs else ""
-    return f"{having}{tally.equal_output:,} of {tally.total:,} roots have their input's output."
+    different, equal = tally.inputs_any_different_gradient, tally.equal_output
+    inputs = tally.inputs_all_equal_gradient + different + tally.inputs_unresolved
+    have = plural(different, "has", "have")
+    having = f"{different:,} of {counted(inputs, 'input')} {have} one, and " if inputs else ""
+    have = plural(equal, "has its", "have their")
+    return f"{having}{equal:,} of {counted(tally.total, 'root')} {have} input's output."
 
 
 _TABLE = {

@@ -252,7 +252,7 @@ def test_c6_is_proved_by_one_root_whatever_is_left_open(monkeypatch, names, want
     found = dtdsym.decide("c6", SUM, (1, 2))
     assert found.name == wanted
     assert "or does not exist" in found.statement
-    assert "1 are undecided within the budget" in found.reason
+    assert "1 is undecided within the budget" in found.reason
     question = ask(SUM, (1, 2), 0, 1, parse("zplus"), "relevance", Budget())
     assert claim_line(question, found) is None  # there is no evidence for a place that is open
     certificates = Certificates(SUM)

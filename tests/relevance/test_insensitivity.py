@@ -297,7 +297,7 @@ def test_logits_without_a_map_are_named():
     network = sequential(([[1, 1]], [0]), ([[1], [-1], [2]], [0, 0, 0]))
     found = dtdsym.class_insensitivity(network, (1, 2), logits=[0, 1, 2])
     assert ([change.logits for change in found.changes], found.unmapped) == ([(0, 2)], (1,))
-    assert "Of 1 pairs of logits, 0 and 2 differ most: by 0." in str(found)
+    assert "Between logits 0 and 2 it differs by 0." in str(found)
 
 
 class Reused(torch.nn.Module):

@@ -8,12 +8,15 @@ import tomllib
 from dataclasses import replace
 from fnmatch import fnmatch
 from fractions import Fraction
+from io import StringIO
 
 import pytest
 from page_audits import HOSTILE, TARGET, Page, inputs, network, pictured
+from rich.console import Console
 
 import dtdsym
 from dtdsym.claims import told as claims
+from dtdsym.claims.decide import CLAIMS
 from dtdsym.errors import InputError
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.network import sequential
@@ -23,6 +26,13 @@ from dtdsym.report.expansions import worst_roots
 from dtdsym.report.html import page
 from dtdsym.report.insensitivity import curves, shown, upwards
 from dtdsym.report.pictures import shown_inputs
+
+LINE = sequential(([[1]], [1]), ([[1]], [1]))
+"""[[x + 1] + 1]: its first hinge is at -1."""
+PLURAL = re.compile(
+    r"(?<!layer )(?<![\w.,-])1 (inputs|root points|roots|neurons|places|signs|cells|pairs|facets|parameters|"
+    r"breakpoints|lie|are|leave|have|do)\b"
+)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +232,7 @@ def _no_plots():
 def test_where_nothing_was_audited_it_says_so(undrawn):
     told = page(audit(sequential(([[1, 2]], [0])), [[-1, -1]], rules=["zplus"]))
     assert Page(told).flaws == []
-    assert "No input was audited: 1 left out because their logit is not above 0" in told
+    assert "No input was audited: 1 left out because its logit is not above 0" in told
     assert "There is no audited input to draw." in told
 
 
@@ -287,6 +297,43 @@ def test_layers_at_which_nothing_is_known_are_left_open():
     ]
     assert [(at.pairs, shown(at.bound)) for at in curve.layers][:2] == [("0 and 1: 0.2857", "1.286"), ("", "open")]
     assert next(curves([made_up("c7", 2, 2)])).chart is None
+
+
+def test_rules_stand_in_the_order_in_which_they_were_given_everywhere(undrawn):
+    """Though the last one is worst; and claims in the order of their names."""
+    rules = ["w2", "zplus", "lrp0"]
+    report = pictured(rules=rules, claims=["conservation", "c7"], target=None)
+    read = Page(page(report))
+    headings = [words for _, _, words in read.all("h3")]
+    assert [words for words in headings if words in rules] == rules
+    assert [words.split(",")[0] for words in headings if ", layer " in words] == rules, "expansions"
+    assert [words.split(",")[0] for words in headings if "input 0, logit" in words] == rules, "ledgers"
+    summaries = [words for tag, attributes, words in read.all("span") if attributes.get("class") == "name"]
+    expected = [f"{claim}, {rule}, layer {k}" for claim in ("c5", "c6", "c7") for rule in rules for k in (1, 2, 3)]
+    assert summaries == [*expected, *(f"conservation, {rule}" for rule in rules)]
+    told = Console(width=4000, file=StringIO(), record=True)
+    told.print(report)
+    lines = [line.strip() for line in told.export_text().splitlines()]
+    pairs = [f"{rule}, layer {k}:" for rule in rules for k in (1, 2, 3)]
+    assert [line.split(":")[0] + ":" for line in lines if line.startswith(tuple(pairs))] == pairs
+    assert [line.split(":")[0] for line in lines if line.startswith("c7, ")] == [f"c7, {pair[:-1]}" for pair in pairs]
+
+
+def test_one_of_a_kind_is_told_in_the_singular(undrawn):
+    """One input, one neuron a layer, one pair of logits, on the page and on the terminal."""
+    asked = {"rules": ["w2", "zplus"], "layers": "all", "logit": 0, "claims": sorted({*CLAIMS} - {"c3", "c5", "c6"})}
+    for net, root in itertools.product((LINE, network(1, 1, 2, source="net.pt")), ("relevance", "nearest")):
+        report = audit(net, [[1]], root=root, min_logit=-9, **asked)
+        told = Console(width=4000, file=StringIO(), record=True)
+        told.print(report)
+        for text in (told.export_text(), " ".join(Page(page(report)).all("body")[0][2].split())):
+            assert not PLURAL.search(text), PLURAL.search(text)
+
+
+def test_nearest_roots_that_do_not_exist_are_no_invalid_expansions(undrawn):
+    report = audit(LINE, [[1]], root="nearest:l2:nonnegative")
+    assert report.roots_violated
+    assert "Violations were found: neurons without an admissible root." in page(report)
 
 
 def test_every_claim_stands_with_its_source(read):

@@ -9,7 +9,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from page_audits import pictured
+from page_audits import inputs, network, pictured
+
+from dtdsym.claims.decide import CLAIMS
+from dtdsym.report.audit import audit
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install 'dtdsym[test]'")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -38,6 +41,13 @@ for (const element of document.querySelectorAll('body *')) {
   found.push([element.tagName, element.textContent.trim().slice(0, 40), (a + 0.05) / (b + 0.05)]);
 }
 return found;
+"""
+BEYOND = """
+const width = document.documentElement.clientWidth;
+return [...document.querySelectorAll('body *')].filter(each =>
+  !each.closest('.wide *, pre *, .skip') && each.checkVisibility()
+  && each.getBoundingClientRect().right > width + 0.5
+).map(each => each.outerHTML.slice(0, 80));
 """
 NAMED = """
 const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT), found = [];
@@ -148,13 +158,43 @@ def test_keys_alone_reach_and_open_every_detail(shown):
     assert shown.execute_script("return document.querySelectorAll('details[open]').length") == details
 
 
-def test_a_narrow_screen_scrolls_one_way_only(shown):
-    wanted = {"width": 320, "height": 700, "deviceScaleFactor": 1, "mobile": True}
-    shown.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", wanted)
-    shown.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-    width = shown.execute_script("return document.documentElement.scrollWidth")
-    shown.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert width <= 320
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page with long names of rules and of the network, bars, all claims, and exact numbers of many digits."""
+    net = network(3, 4, 4, 2, source="/a/long/folder/without/any/space/in/its/name/network.pt")
+    rules = ["first=zbox:0:1,conv=zplus,linear=epsilon:1e-6", "zplus"]
+    asked = {"rules": rules, "claims": list(CLAIMS), "target": [1, -1, 0], "logit": 0, "min_logit": -9}
+    path = tmp_path_factory.mktemp("wide") / "report.html"
+    audit(net, inputs(2, 3), layers="all", **asked).write_html(
+        path, "python -m dtdsym.verify net.pt " + "--rule w2 " * 40
+    )
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("mobile", [True, False])
+@pytest.mark.parametrize("width", [320, 380])
+@pytest.mark.parametrize("which", ["file", "wide"])
+def test_a_narrow_screen_scrolls_one_way_only(driver, request, which, width, mobile):
+    """Charts and tables that are wider scroll in a box of their own, which keys reach."""
+    wanted = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": mobile}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", wanted)
+    driver.get(request.getfixturevalue(which))
+    driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    root = "document.documentElement"
+    seen, whole = driver.execute_script(f"return [{root}.clientWidth, {root}.scrollWidth]")
+    beyond = driver.execute_script(BEYOND)
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert whole <= seen <= width
+    assert beyond == []
+
+
+def test_paper_breaks_no_box_and_keeps_headings_with_what_follows(shown):
+    look(shown, "light", "print")
+    value = "return [...document.querySelectorAll(arguments[0])].map(each => getComputedStyle(each)[arguments[1]])"
+    for boxes in ("figure", "table", "tr", "details", ".instance", ".key"):
+        assert set(shown.execute_script(value, boxes, "breakInside")) == {"avoid"}, boxes
+    for heads in ("h2", "h3", "summary", "caption", "thead"):
+        assert set(shown.execute_script(value, heads, "breakAfter")) == {"avoid"}, heads
 
 
 def test_paper_shows_what_is_folded_away_and_is_light(shown):

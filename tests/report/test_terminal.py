@@ -1,4 +1,4 @@
-"""The terminal report: findings first and worst first, every number there, at any width."""
+"""The terminal report: findings first, in the order of the rules, every number there, at any width."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ def text(report: Report, width: int) -> str:
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_findings_come_first_and_the_worst_first(width):
+def test_findings_come_first_in_the_order_of_the_rules_and_name_the_worst(width):
     words = " ".join(text(made_up(outside=712, degenerate=143, same_cell=145), width).split())
     assert words.startswith("Findings")
     assert "zplus, layer 1: 712 of 1,000 (71.2 %) root points lie outside the input's linear region." in words
     assert "143 of 1,000 (14.3 %) are the input itself" in words
     assert "w2, layer 1: All 1,000 lie inside." in words
-    assert words.index("zplus, layer 1") < words.index("w2, layer 1") < words.index("Where the root points lie")
+    assert "Worst is zplus at layer 1." in words
+    assert words.index("w2, layer 1") < words.index("zplus, layer 1") < words.index("Where the root points lie")
     assert "10 audited of 12" in words
-    assert "1 left out because their logit is not above 0; 1 because they sit on a hinge" in words
+    assert "1 left out because its logit is not above 0; 1 because it sits on a hinge" in words
 
 
 def test_no_line_is_wider_than_the_console():
@@ -70,7 +71,7 @@ def test_reports_display_themselves_in_notebooks():
 
 def test_where_nothing_was_audited_it_says_why():
     report = audit(sequential(([[1, 2]], [0])), [[-1, -1]], rules=["zplus"])
-    assert "No input was audited: 1 left out because their logit is not above 0" in " ".join(text(report, 100).split())
+    assert "No input was audited: 1 left out because its logit is not above 0" in " ".join(text(report, 100).split())
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 200])
