@@ -145,7 +145,7 @@ class ExpansionArithmetic:
         for column in columns[1:]:
             found, slip = _larger(found, self.take(bare, column))
             slips = slips if slip is None else slips + slip
-        slips = slips * GROW
+        slips = slips * (1 + 2 * (len(columns) + 8) * UNIT)  # law 3
         rad = (found.rad + slips) * GROW if slips.any() else found.rad
         if value.ball is None:
             return made(found.parts, rad)
@@ -194,13 +194,14 @@ class ExpansionArithmetic:
     def total(self, value: Expansion, axis: int = -1) -> Expansion:
         """Sum over one axis of n entries. Their distances add up; over the last axis to sqrt(n) times the ball, at most
         (Cauchy and Schwarz). Over another one the balls add up."""
-        parts, incoming, error = _collected(value, axis)
+        place = axis % len(value.shape)  # balls have one axis less
+        parts, incoming, error = _collected(value, place)
         if value.ball is None:
             return settled(parts, incoming, error, None)
-        if axis % len(value.shape) == len(value.shape) - 1:
+        if place == len(value.shape) - 1:
             most = grown(value.ball, math.sqrt(value.shape[-1]))
             return settled(parts, torch.minimum(incoming, most), error, None)
-        return settled(parts, incoming, error, (_upper_sum(value.ball, axis) + row_norms(error)) * GROW)
+        return settled(parts, incoming, error, (_upper_sum(value.ball, place) + row_norms(error)) * GROW)
 
     def _constant(self, numbers: np.ndarray, device: torch.device, each: int = 1) -> Expansion:
         """Numbers (n,) as pairs (n each,) on a device."""

@@ -77,6 +77,11 @@ class Grid:
         return min(columns, self.chunk) + -(-columns // self.chunk)
 
     @property
+    def last(self) -> int:
+        """L t: 2^-last is the unit of the last level."""
+        return self.levels * (self.bits + 1)
+
+    @property
     def gamma(self) -> float:
         """Of law 10, with something for its own roundings."""
         return (self.depth + 16) * UNIT * (1 + 2.0**-20)
@@ -193,7 +198,8 @@ def split_product(weight: SplitWeight, values: Parts, multiply: Multiply) -> tup
     terms = _levels(weight, pieces, multiply)
     left, error = _left(weight, pieces, multiply)
     parts, lost = cascade(terms + left, weight.grid.parts)
-    return _scaled(pieces.unit[:, None] + weight.unit, parts, (lost + error.unsqueeze(2)) * (1 + 2 * UNIT))
+    unit = pieces.unit[:, None] + weight.unit
+    return _scaled(unit, parts, (lost + error.unsqueeze(2)) * (1 + 2 * UNIT), weight.grid.last)
 
 
 def _levels(weight: SplitWeight, pieces: Cut, multiply: Multiply) -> list[torch.Tensor]:
@@ -230,13 +236,14 @@ def _left(weight: SplitWeight, pieces: Cut, multiply: Multiply) -> tuple[list[to
     return multiply(weight.blocks, rests, [job]), error
 
 
-def _scaled(unit: torch.Tensor, parts: Parts, error: torch.Tensor) -> tuple[Parts, torch.Tensor]:
+def _scaled(unit: torch.Tensor, parts: Parts, error: torch.Tensor, last: int) -> tuple[Parts, torch.Tensor]:
     """Parts and error (batch, out, positions) times 2^unit, unit (batch, out), in two steps; beyond the clamp all is
-    below eta. Only tiny units lose something of exact results, up to eta each; FLOOR pays for the others."""
+    below eta. Exact results, and what does not fit into their parts, are multiples of 2^(unit - last): only tiny units
+    lose something of them, up to eta each. FLOOR pays for the others."""
     exponents = unit.clamp_min(-2040).unsqueeze(2)
     half = exponents >> 1
     first, second = power(half), power(exponents - half)
-    tiny = exponents < -700
+    tiny = exponents < max(-700, last - 1074)
     scaled = tuple(part * first * second for part in parts)
     if tiny.any():
         found = (parts[0] != 0) | (error != 0)

@@ -240,7 +240,17 @@ def test_totals_are_enclosed_along_either_axis(n, count, data):
     if all(ball is not None for ball in balls):
         value = Expansion(value.parts, value.rad, torch.stack(balls))
     holds(ops(value).total(value), [sum(truths[i : i + n]) for i in range(0, len(truths), n)])
-    holds(ops(value).total(value, axis=0), [sum(truths[i::n]) for i in range(n)])
+    for axis in (0, -2):
+        holds(ops(value).total(value, axis=axis), [sum(truths[i::n]) for i in range(n)])
+
+
+def test_balls_add_up_along_an_axis_that_is_counted_from_the_end():
+    ball = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    value = of_radius(torch.zeros(2, 2, 3), 4.0, ball)
+    for axis in (1, -2):
+        assert PAIR.total(value, axis).ball.tolist() == pytest.approx([3.0, 7.0])
+    for axis in (0, -3):
+        assert PAIR.total(value, axis).ball.tolist() == pytest.approx([4.0, 6.0])
 
 
 def test_a_total_of_nothing_is_exactly_zero():

@@ -192,6 +192,21 @@ def test_the_ball_alone_bounds_what_is_unknown_entry_by_entry():
     tight_ball()
 
 
+@pytest.mark.parametrize("inner", [1, 100, 10000])
+@pytest.mark.parametrize("count", [2, 4, 8])
+@pytest.mark.parametrize("unit", [-800, -704, -700])
+def test_the_last_bits_of_an_exact_product_may_underflow(inner, count, unit):
+    """A weight that fills one slice, and an entry whose last bit is in the last one."""
+    grid = Grid.of(inner, count)
+    last = unit + 400 - grid.levels * (grid.bits + 1)
+    weight = np.ldexp(2.0**grid.bits - 1, -400)
+    entry = Fraction(2) ** (unit + 400 + grid.bits - 1) + Fraction(2) ** last
+    value = ExpansionArithmetic(count).join([exact([entry], count), exact(torch.zeros(inner - 1), count)])
+    assert value.rad[0] == 0
+    found = ExpansionArithmetic(count).affine(np.array([[weight, *[0.0] * (inner - 1)]]), np.zeros(1), value)
+    holds(found, [Fraction(weight) * entry])
+
+
 # Exact zeros, exact integers, the unknown
 
 
