@@ -12,7 +12,7 @@ from dtdsym.claims.c1 import ALL
 from dtdsym.relevance.insensitivity import rounded_up
 from dtdsym.report.labels import SHORT
 
-LONGEST_NUMBER, MOST_ENTRIES, MOST_PARTS = 24, 12, 10
+LONGEST_NUMBER, LONGEST_ENTRY, MOST_ENTRIES, MOST_PARTS = 40, 14, 12, 10
 LONGEST_JSON = 600
 Part = tuple[str, str]
 """(what it is, its value)"""
@@ -119,10 +119,10 @@ def _told(value: Any) -> str:
 
 def _vector(entries: Sequence[Any]) -> str:
     """The first entries of many."""
-    shown = ", ".join(_told(entry) for entry in entries[:MOST_ENTRIES])
+    shown = ", ".join(_number(str(entry), LONGEST_ENTRY) for entry in entries[:MOST_ENTRIES])
     return f"({shown})" if len(entries) <= MOST_ENTRIES else f"({shown}, ...: {len(entries):,} numbers)"
 
 
-def _number(exact: str) -> str:
+def _number(exact: str, longest: int = LONGEST_NUMBER) -> str:
     """The fraction; only its nearest float where that is shorter by far."""
-    return exact if len(exact) <= LONGEST_NUMBER else f"≈ {nearest_float(from_text(exact)):.6g}"
+    return exact if len(exact) <= longest else f"≈ {nearest_float(from_text(exact)):.6g}"
