@@ -11,7 +11,7 @@ import torch
 
 from dtdsym.arithmetic.rational import nearest_float
 from dtdsym.claims.c6 import EQUAL
-from dtdsym.geometry.batch import Home, place_batch
+from dtdsym.geometry.batch import Home, Placed, place_batch
 from dtdsym.geometry.own_hinges import OwnHinges
 from dtdsym.geometry.placement import PLACES
 from dtdsym.relevance.root import LayerRoots
@@ -195,7 +195,8 @@ def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     told = {name: fact.cpu().numpy() for name, fact in facts.items()}
     proved = torch.full_like(size, torch.inf)
     residuals, ceilings, stage, margin, sharp = (
-        side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place), proved, is_sharp(placed.output))
+        side.cpu().numpy()
+        for side in (size, ceiling, torch.zeros_like(place), proved, _sharp(found, placed, missing | still | moved))
     )
     return Verdicts(place.cpu().numpy(), told, residuals, ceilings, stage, margin, sharp)
 
@@ -203,6 +204,13 @@ def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
 def is_sharp(output: Any) -> torch.Tensor:
     """Where the network's output is known so well that what is open on the way there is hardly so for lack of bits."""
     return torch.as_tensor(output.rad <= abs(output.mid) * SHARP)
+
+
+def _sharp(found: LayerRoots, placed: Placed, known: torch.Tensor) -> torch.Tensor:
+    """Roots (inputs, neurons) whose outputs are sharp, if they are known to exist and to move, or not to. An output
+    that is exact since all before it is dead says nothing of what is open below, unless the root is exact too."""
+    telling = (placed.output.rad > 0) | (found.roots.rad == 0).all(-1)
+    return is_sharp(placed.output) & telling & known
 
 
 def _is_zero(value: Any) -> torch.Tensor:

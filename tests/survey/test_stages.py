@@ -261,6 +261,28 @@ def test_no_more_bits_are_asked_where_bounds_are_sharp_already(monkeypatch):
     assert set(asked) == {1}
 
 
+def test_more_bits_are_asked_where_only_the_output_is_exact():
+    """At the hinge root (1/3, 1) of the first neuron the second is 1/3 less the two floats nearest it, and the logit a
+    bias."""
+    rows = [[3.0, 0.0], [1.0, -float(Fraction(1, 3) - Fraction(1 / 3))]]
+    layers = (rows, [-1.0, -1 / 3]), ([[1.0, 2.0**-10]], [-0.5])
+    network = sequential(*layers, ([[1.0]], [1.0]), final_relu=False)
+    asked = {"rules": ["zplus"], "layers": [1], "root": "hinge"}
+    large, exact = (audited(size, network, [[1.0, 1.0]], **asked).rows[0].tally for size in (LARGE, SMALL))
+    assert large.places == exact.places
+    assert large.decided_by["two_hundred_bits"] > 0
+
+
+def test_more_bits_are_asked_where_a_root_may_be_its_input():
+    """The second neuron's relevance is 2^-110 of the terms that cancel in it, and the logit is known to 100 bits."""
+    layers = ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, 1.0], [1.0, -1.0], [1.0, 2.0**-110]], [0.0] * 3)
+    network = sequential(*layers, ([[1.0, 1.0, 1.0]], [0.0]), final_relu=False)
+    asked = {"rules": ["x"], "layers": [1]}
+    large, exact = (audited(size, network, [[0.7, 0.3]], **asked).rows[0].tally for size in (LARGE, SMALL))
+    assert large.places == exact.places
+    assert large.decided_by["two_hundred_bits"] > 0
+
+
 def test_a_least_logit_that_is_met_exactly_is_not_exceeded():
     """A tie is decided by rationals, and refused by name where they are out of reach and 400 bits see it not."""
     third = 1 / 3
