@@ -100,7 +100,7 @@ def place_batch(home: Home, roots: Any, own: OwnHinges | None = None) -> Placed:
     apart, touching = decided & ~equal, equal & (cells.count > 0)
     gradient = _gradients(home, roots, cells.choices, apart)
     away = _away_across(home, roots, cells, touching | (apart & _differs(home, gradient)))
-    inside = touching & ~away & _idle(home, cells) if touching.any() else touching
+    inside = touching & ~away & _idle(home, cells, seen.waking) if touching.any() else touching
     if home.ops is ENCLOSURE:
         inside = inside | _straight_inside(home, roots, apart & ~away)
     return Placed(equal & ~touching, inside, touching & away, apart & away, cells.count > 0, output[..., 0], gradient)
@@ -122,11 +122,15 @@ def _away_across(home: Home, roots: Any, cells: MeetingCells, wanted: torch.Tens
     return left
 
 
-def _idle(home: Home, cells: MeetingCells) -> torch.Tensor:
-    """Where F_l does not depend, on the input's cell, on the output of any neuron at 0: mask (batch, neurons)."""
+def _idle(home: Home, cells: MeetingCells, waking: Mapping[int, torch.Tensor]) -> torch.Tensor:
+    """Where F_l does not depend, on the input's cell, on the output of any neuron at 0: mask (batch, neurons). Nor on
+    a window that one of them wins: the input's own choice there may be another of its zeros."""
     found = torch.ones_like(cells.count, dtype=torch.bool)
     for node, rank in cells.ranks.items():
         found &= ((rank < 0) | home.slope(node).is_zero().unsqueeze(1)).all(-1)
+    for node, won in waking.items():
+        still = home.slope(node).is_zero().unsqueeze(1)
+        found &= (~won.unflatten(-1, (still.shape[-1], -1)).any(-1) | still).all(-1)
     return found
 
 

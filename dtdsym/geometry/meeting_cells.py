@@ -19,8 +19,9 @@ Let C now have the choices of p, but for B. Node by node, the value at p is that
    segment up to it is.
    a) If all g(S) but C's own are not g: F_l bends, `boundary`. For cells with C's masks have C's forms, so they lie on
       C's side of that neuron's hinge; the other side, at p, takes a cell with other masks, and its gradient is not g.
-   b) If F_l does not depend, on C, on the output of any neuron of B: from the top down, no choice in B changes the
-      derivative at any other of them, all g(S) are g, and F_l is regular: `same_region_segment`.
+   b) If F_l does not depend, on C, on the output of any neuron of B, nor on any window that one of them wins (on C it
+      may tie there with zeros, one of which stands for all): from the top down, no choice in B changes the derivative
+      at any other of them, all g(S) are g, and F_l is regular: `same_region_segment`.
 Else a search must decide.
 """
 

@@ -55,6 +55,18 @@ def test_a_neuron_that_nothing_depends_on_leaves_its_hinge_in_the_region():
     assert places(network, [1, 1], 1, [0, 1], [[0, 1], [1, 0]]) == ["same_region_segment"] * 2
 
 
+def test_a_neuron_that_would_win_the_window_it_ties_in_is_not_idle():
+    """Behind x = 0 the second neuron is active, in a window with a dead one that stands first; the third counts for
+    nothing, so that turning it over alone changes no gradient."""
+    builder = Builder((1,))
+    z = builder.linear(builder.input, np.array([[0.0], [-1.0], [1.0], [1.0]]), np.array([-1.0, 0.0, 0.0, 5.0]))
+    pooled = builder.maxima(builder.relu(z), np.array([[0, 1], [2, 2], [3, 3]]))
+    for weight, expected in ((1.0, "boundary"), (0.0, "same_region_segment")):
+        network = builder.network(builder.linear(pooled, np.array([[weight, 0.0, 1.0]]), np.zeros(1)))
+        assert dtdsym.place(network, [1], [0]).name == expected
+        assert places(network, [1], 1, [2], [[0]]) == [None if expected == "boundary" else expected]
+
+
 def test_where_only_the_far_side_has_the_gradient_a_search_must_decide():
     """f = 1 + min([x1], [x2]) is constant around (1, -1), and beyond the hinge at (0, 1), but not before it."""
     network = sequential(([[1, 0], [0, 1]], [0, 0]), ([[1, 0], [1, -1]], [1, 0]), ([[1, -1]], [0]))
