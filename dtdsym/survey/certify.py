@@ -20,8 +20,7 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.survey.exactly import ExactInput
 
 SEEN = tuple(PLACES.index(name) for name in ("degenerate", "no_root", "same_cell", "outside"))
-"""Places that a checker sees without evidence where all choices are strict, since all points then lie in open cells;
-but for roots on their own neuron's hinge, which enclosures can tell to be outside."""
+"""Places that a checker sees without evidence where all choices are strict, since all points then lie in open cells."""
 
 
 @dataclass(eq=False)
@@ -54,7 +53,7 @@ class Certificates:
         """The roots of one input, rule and layer: places (neurons,) as indices of PLACES, and which of them enclosures
         decided, the input's choices too."""
         head = {"network": network_hash(self.network), "input": exactly.hash, "logit": logit, "layer": layer}
-        known, on_hinges = rederived(rule), exactly.settings.root == "hinge"
+        known = rederived(rule)
         for neuron, place in enumerate(places.tolist()):
             name = PLACES[place]
             if isinstance(rule, Nearest) and name not in ("undecided", "degenerate"):
@@ -63,7 +62,7 @@ class Certificates:
                 self.foreign += name == "no_root" and not isinstance(rule, Nearest)
                 continue
             try:
-                plain = strict[neuron] and place in SEEN and not (on_hinges and name == "outside")
+                plain = strict[neuron] and place in SEEN
                 evidence = {} if plain else self._evidence(exactly, rule, layer, neuron, name)
             except BudgetSpent:
                 self.without += 1

@@ -207,7 +207,7 @@ class _Group:
         if certificates is not None:
             decided = self.ladder.decided(start)
             for i in np.flatnonzero(~hinges).tolist():
-                strict = (verdicts.place[i] != OPEN) & decided[i]
+                strict = (verdicts.place[i] != OPEN) & ~verdicts.hinged[i] & decided[i]
                 certificates.add(self.numbers[i], self.exactly(i), self.logit, rule, layer, places[i], strict)
         tally.seconds += time.perf_counter() - started
 

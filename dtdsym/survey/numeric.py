@@ -153,8 +153,8 @@ class NumericLadder:
         }
         told = {name: fact.long().cpu().numpy() for name, fact in facts.items()}
         size = torch.where(inside, 0.0, residual).double().cpu().numpy()
-        stage, sharp = np.zeros(place.shape, int), np.zeros(place.shape, bool)
-        return Verdicts(place.cpu().numpy(), told, size, size, stage, flagged.cpu().numpy(), sharp)
+        stage, no = np.zeros(place.shape, int), np.zeros(place.shape, bool)
+        return Verdicts(place.cpu().numpy(), told, size, size, stage, flagged.cpu().numpy(), no, no)
 
     def _in_domain(self, start: int, roots: torch.Tensor) -> torch.Tensor:
         low, high = self.settings.bounds(self.network, start)

@@ -20,7 +20,7 @@ from dtdsym.survey.settings import Settings
 from dtdsym.survey.tally import FACTS, PROVED_BY, Tally
 
 OPEN = -1
-SIDES = ("place", "residual", "ceiling", "stage", "margin", "sharp")
+SIDES = ("place", "residual", "ceiling", "stage", "margin", "sharp", "hinged")
 SHARP = 2.0**-80
 
 Answers = dict[tuple[int, int], Facts]
@@ -47,7 +47,8 @@ class Verdicts:
     place: index into PLACES, or OPEN. facts: name -> 1 yes, 0 no, OPEN. residual: float size of the Taylor residual,
     exactly 0.0 only where it is zero by theorem, NaN where open; ceiling: a proven upper bound of it. stage: index of
     the stage that decided the place, 0 where it is open. margin: of places by floats alone, else inf. sharp: whether
-    bounds are so sharp that more bits would hardly decide more.
+    bounds are so sharp that more bits would hardly decide more. hinged: whether some neuron is exactly at 0 at a root
+    whose place is decided, so that it lies in no open cell.
     """
 
     place: np.ndarray
@@ -57,6 +58,7 @@ class Verdicts:
     stage: np.ndarray
     margin: np.ndarray
     sharp: np.ndarray
+    hinged: np.ndarray
 
     @staticmethod
     def all_open(inputs: int, neurons: int) -> Verdicts:
@@ -64,9 +66,8 @@ class Verdicts:
         shape = inputs, neurons
         nothing, unknown = {name: np.full(shape, OPEN) for name in FACTS}, np.full(shape, np.nan)
         sure = np.full(shape, np.inf)
-        return Verdicts(
-            np.full(shape, OPEN), nothing, unknown, sure, np.zeros(shape, int), sure.copy(), np.zeros(shape, bool)
-        )
+        no = np.zeros(shape, bool)
+        return Verdicts(np.full(shape, OPEN), nothing, unknown, sure, np.zeros(shape, int), sure.copy(), no, no.copy())
 
     @staticmethod
     def join(parts: Sequence[Verdicts]) -> Verdicts:
@@ -110,6 +111,7 @@ class Verdicts:
         fresh = (place[columns] == OPEN) & (found != OPEN)
         place[columns[fresh]] = found[fresh]
         self.stage[row, columns[fresh]] = stage
+        self.hinged[row, columns[fresh]] = later.hinged[0, fresh]
         for name, fact in self.facts.items():
             open_ = fact[row, columns] == OPEN
             fact[row, columns[open_]] = later.facts[name][0, open_]
@@ -194,11 +196,11 @@ def _decided(home: Home, found: LayerRoots, settings: Settings) -> Verdicts:
     ceiling = torch.where(zero, 0.0, torch.where(known, residual.upper(), torch.inf))
     told = {name: fact.cpu().numpy() for name, fact in facts.items()}
     proved = torch.full_like(size, torch.inf)
-    residuals, ceilings, stage, margin, sharp = (
-        side.cpu().numpy()
-        for side in (size, ceiling, torch.zeros_like(place), proved, _sharp(found, placed, missing | still | moved))
+    enough = _sharp(found, placed, missing | still | moved)
+    residuals, ceilings, stage, margin, sharp, hinged = (
+        side.cpu().numpy() for side in (size, ceiling, torch.zeros_like(place), proved, enough, placed.bends)
     )
-    return Verdicts(place.cpu().numpy(), told, residuals, ceilings, stage, margin, sharp)
+    return Verdicts(place.cpu().numpy(), told, residuals, ceilings, stage, margin, sharp, hinged)
 
 
 def is_sharp(output: Any) -> torch.Tensor:

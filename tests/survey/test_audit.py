@@ -179,8 +179,9 @@ def test_a_spent_budget_is_undecided_and_never_guessed():
 
 
 def test_a_point_that_neurons_share_is_placed_and_shown_once(monkeypatch, tmp_path):
-    """lrp0's root is 0 for every neuron; on the hinges there no enclosure decides. Claims place it once, too."""
-    network = sequential(([[1, -1], [1, 0], [2, 1]], [0, 0, 0]), ([[1, 1, 1]], [1]), final_relu=False)
+    """lrp0's root is 0 for every neuron; on so many hinges no enclosure decides. Claims place it once, too."""
+    rows = [[1, -1], [1, 0], [2, 1], [3, 1], [4, 1]]
+    network = sequential((rows, [0] * 5), ([[1] * 5], [1]), final_relu=False)
     asked: dict = {}
 
     def counting(module):
@@ -193,8 +194,8 @@ def test_a_point_that_neurons_share_is_placed_and_shown_once(monkeypatch, tmp_pa
     for module in (facts, exactly, placed):
         monkeypatch.setattr(module, "place_in", counting(module))
     report = audit(network, [[2, 1]], rules=["lrp0"], certificates=str(tmp_path / "c.jsonl"))
-    assert decide("c5", network, (2, 1), rule="lrp0").witness["places"] == places(report) == {"boundary": 3}
-    assert report.rows[0].tally.decided_by["rational"] == 3
+    assert decide("c5", network, (2, 1), rule="lrp0").witness["places"] == places(report) == {"boundary": 5}
+    assert report.rows[0].tally.decided_by["rational"] == 5
     assert asked == {facts: 1, exactly: 1, placed: 1}
     assert check([str(tmp_path / "c.jsonl")]) == 0
 

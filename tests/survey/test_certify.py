@@ -76,6 +76,15 @@ def test_roots_outside_on_their_own_hinges_have_their_evidence(tmp_path):
     assert check([str(tmp_path / "c.jsonl")]) == 0
 
 
+def test_roots_outside_where_neurons_happen_to_be_at_0_have_their_evidence(tmp_path):
+    """lrp0's root 0 is on the hinge of x1 - x2, and beyond that of x1 + x2 - 1: enclosures tell that it is outside."""
+    network = sequential(([[1, -1], [1, 1]], [0, -1]), ([[1, 1]], [1]), final_relu=False)
+    found, report = certified(network, [[2.0, 1.0]], tmp_path / "c.jsonl", rules=["lrp0"])
+    assert report.rows[0].tally.decided_by["enclosure"] == report.rows[0].tally.places["outside"] == 2
+    assert all("evidence" in line for line in found[2:] if line["place"] == "outside")
+    assert check([str(tmp_path / "c.jsonl")]) == 0
+
+
 def test_a_compressed_file_holds_the_same_lines(network, inputs, tmp_path):
     plain, _ = certified(network, inputs, tmp_path / "c.jsonl")
     small, _ = certified(network, inputs, tmp_path / "c.jsonl.gz")
