@@ -254,7 +254,7 @@ def test_the_driver_is_killed_and_resumed_on_dask(cluster, repository, tmp_path,
 def test_no_worker_process_outlives_its_run(repository, tmp_path, how):
     """Ctrl-C goes to all of them, as from a terminal; SIGKILL to the driver alone."""
     journal = tmp_path / "run.jsonl"
-    words = command("--samples", 10000, "--rule", "zplus", "--jobs", 2, "--resume", journal)
+    words = command("--samples", 1000000, "--rule", "zplus", "--jobs", 2, "--resume", journal)
     stopped = started(words, repository, 2, journal)
     if how == signal.SIGINT:
         os.killpg(stopped.pid, how)
