@@ -11,9 +11,10 @@ from enclosure_oracle import finite, frozen, places, radius
 from hypothesis import strategies as st
 
 from dtdsym.arithmetic.error_free import normal
-from dtdsym.arithmetic.expansion import PAIR, TRIPLE, Expansion, ExpansionArithmetic
+from dtdsym.arithmetic.expansion import PAIR, Expansion, ExpansionArithmetic
 from dtdsym.arithmetic.windows import Windows
 
+TRIPLE = ExpansionArithmetic(3)
 ARITHMETICS = {2: PAIR, 3: TRIPLE, 4: ExpansionArithmetic(4)}
 counts = st.sampled_from(sorted(ARITHMETICS))
 shrinks = st.sampled_from([0.0, 2.0**-54, -(2.0**-53), 2.0**-60, -(2.0**-60) * 1.1, 2.0**-100, 2.0**-900])

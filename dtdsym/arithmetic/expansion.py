@@ -36,7 +36,7 @@ from dtdsym.arithmetic.tensor import mask_tensor, take_entries
 from dtdsym.arithmetic.windows import Windows
 from dtdsym.errors import ShapeMismatch
 
-__all__ = ["PAIR", "TRIPLE", "UNDECIDED", "Expansion", "ExpansionArithmetic", "exact", "sign", "stack"]
+__all__ = ["PAIR", "UNDECIDED", "Expansion", "ExpansionArithmetic", "exact", "sign", "stack"]
 
 
 class ExpansionArithmetic:
@@ -156,8 +156,8 @@ class ExpansionArithmetic:
     def first_maximum(self, entries: Expansion) -> Expansion:
         """1 at an entry that certainly is the first greatest one, 0 where one certainly is not, else [0, 1].
 
-        The first greatest centre is compared with all others, as a pair: they lose if they are certainly less, or come
-        later and certainly are not greater; it wins if all others lose."""
+        The first greatest centre is compared with all others, in all parts: they lose if they are certainly less, or
+        come later and certainly are not greater; it wins if all others lose."""
         width = entries.shape[-1]
         best = _first_greatest(entries)
         top = mapped(entries, lambda part: part.gather(-1, best))
@@ -204,7 +204,7 @@ class ExpansionArithmetic:
         return settled(parts, incoming, error, (_upper_sum(value.ball, place) + row_norms(error)) * GROW)
 
     def _constant(self, numbers: np.ndarray, device: torch.device, each: int = 1) -> Expansion:
-        """Numbers (n,) as pairs (n each,) on a device."""
+        """Numbers (n,) as expansions (n each,) on a device."""
 
         def lifted() -> Expansion:
             return mapped(from_numbers(numbers, self.parts), lambda part: part.repeat_interleave(each).to(device))
@@ -215,7 +215,7 @@ class ExpansionArithmetic:
         return self._repeats.get((index,), None, lambda: _most(index))
 
 
-PAIR, TRIPLE = ExpansionArithmetic(2), ExpansionArithmetic(3)
+PAIR = ExpansionArithmetic(2)
 
 
 def exact(numbers: Any, parts: int = 2) -> Expansion:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from dtdsym.relevance.rule import Rule
 from dtdsym.relevance.train_free import Relevances, propagate
 from dtdsym.survey.facts import Facts, facts_of
 from dtdsym.survey.settings import Settings
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 BLOCK = 16  # neurons whose roots are made together
 
@@ -78,15 +81,7 @@ class ExactInput:
     def evidence(self, layer: int, root: np.ndarray, name: str) -> Evidence:
         """That a root's place relative to layer l's region is the one of this name. Raises BudgetSpent, OnHinge."""
         key = self.network.layer(layer).source, tuple(root)
-        if key not in self._evidence:
-            try:
-                self._evidence[key] = self._shown(self.witness(layer), root, name)
-            except BudgetSpent as spent:
-                self._evidence[key] = spent
-        found = self._evidence[key]
-        if isinstance(found, BudgetSpent):
-            raise found
-        return found
+        return _once(self._evidence, key, lambda: self._shown(self.witness(layer), root, name))
 
     def _shown(self, witness: Witness, root: np.ndarray, name: str) -> Evidence:
         budget = self.settings.budget
@@ -131,20 +126,12 @@ class ExactInput:
 
     def nearest(self, layer: int, neuron: int) -> FoundRoot:
         """A neuron's nearest admissible root. Raises BudgetSpent, OnHinge, and InputError on the neuron's own hinge."""
-        key, asked = (layer, neuron), self.settings.root
+        asked = self.settings.root
         assert isinstance(asked, Nearest)
-        if key not in self._nearest:
-            home = self._home(self.network.layer(layer).source)
-            if not isinstance(home, Component):
-                raise home
-            try:
-                self._nearest[key] = root_of_neuron(home, self.network, layer, neuron, asked)
-            except BudgetSpent as spent:
-                self._nearest[key] = spent
-        found = self._nearest[key]
-        if isinstance(found, BudgetSpent):
-            raise found
-        return found
+        home = self._home(self.network.layer(layer).source)
+        if not isinstance(home, Component):
+            raise home
+        return _once(self._nearest, (layer, neuron), lambda: root_of_neuron(home, self.network, layer, neuron, asked))
 
     @cached_property
     def explanation(self) -> NearestExplanation:
@@ -181,3 +168,16 @@ class ExactInput:
         if isinstance(found, NearestRoot):
             return RATIONAL.lift(found.point)
         return NoRoot(f"neuron {neuron} of layer {layer} has no admissible root")
+
+
+def _once(kept: dict[K, T | BudgetSpent], key: K, make: Callable[[], T]) -> T:
+    """What is kept under the key, else made and kept; so is that the budget was spent on it. Raises BudgetSpent."""
+    if key not in kept:
+        try:
+            kept[key] = make()
+        except BudgetSpent as spent:
+            kept[key] = spent
+    found = kept[key]
+    if isinstance(found, BudgetSpent):
+        raise found
+    return found

@@ -52,12 +52,15 @@ class Stage:
 
 RADII = Stage("enclosure", ENCLOSURE, ENCLOSURE)
 BALLS = Stage("ball", BALL, ENCLOSURE)
-HUNDRED_BITS = Stage("hundred_bits", PAIR, PAIR, 2)
-TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS = (
+EXPANSIONS = tuple(
     Stage(name, ops, ops, ops.parts)
-    for name, ops in (("two_hundred_bits", ExpansionArithmetic(4)), ("four_hundred_bits", ExpansionArithmetic(8)))
+    for name, ops in (
+        ("hundred_bits", PAIR),
+        ("two_hundred_bits", ExpansionArithmetic(4)),
+        ("four_hundred_bits", ExpansionArithmetic(8)),
+    )
 )
-EXPANSIONS = (HUNDRED_BITS, TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS)
+HUNDRED_BITS, TWO_HUNDRED_BITS, FOUR_HUNDRED_BITS = EXPANSIONS
 STAGES = (RADII, BALLS, *EXPANSIONS)
 
 

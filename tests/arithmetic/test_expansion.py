@@ -12,6 +12,7 @@ import pytest
 import torch
 from enclosure_oracle import MAX, finite
 from expansion_oracle import (
+    TRIPLE,
     alone,
     centers,
     counts,
@@ -29,7 +30,7 @@ from hypothesis import strategies as st
 
 from dtdsym.arithmetic import error_free, expansion_value
 from dtdsym.arithmetic.error_free import added, cascade, greater, normal, two_product
-from dtdsym.arithmetic.expansion import PAIR, TRIPLE, UNDECIDED, Expansion, exact, sign, stack
+from dtdsym.arithmetic.expansion import PAIR, UNDECIDED, Expansion, exact, sign, stack
 from dtdsym.arithmetic.rounding import ETA
 from dtdsym.errors import NotExact, ShapeMismatch
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from builders import conv_networks
+from expansion_oracle import TRIPLE
 from hinge_roots import named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from strategies import layers, points_near
 
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE, exact
-from dtdsym.arithmetic.expansion import PAIR, TRIPLE
+from dtdsym.arithmetic.expansion import PAIR
 from dtdsym.geometry.batch import Home, place_batch
 from dtdsym.geometry.placement import place
 from dtdsym.network.evaluate import evaluate

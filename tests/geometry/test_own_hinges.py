@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders import conv_networks
+from expansion_oracle import TRIPLE
 from hinge_roots import hinge_roots, places
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from strategies import layers, points_near
 import dtdsym
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
-from dtdsym.arithmetic.expansion import PAIR, TRIPLE
+from dtdsym.arithmetic.expansion import PAIR
 from dtdsym.geometry.budget import Budget
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import sequential

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from expansion_oracle import TRIPLE
 from hinge_roots import hinge_roots, places
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from strategies import layers, points_near
 import dtdsym
 from dtdsym.arithmetic.ball import BALL
 from dtdsym.arithmetic.enclosure import ENCLOSURE
-from dtdsym.arithmetic.expansion import PAIR, TRIPLE
+from dtdsym.arithmetic.expansion import PAIR
 from dtdsym.network.builder import Builder
 from dtdsym.network.network import Network
 
